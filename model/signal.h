@@ -1,0 +1,117 @@
+#pragma once
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/sample.h"
+
+namespace holdfast {
+
+/// What kind of quantity a signal is: it decides how values are averaged and compared.
+enum class Kind : std::uint8_t {
+    gauge,    ///< a level: memory used, queue length
+    rate,     ///< events or units per second, from a counter
+    ratio,    ///< bad (or good) events out of all; the counts are kept
+    count,    ///< rare events per second whose baseline is often zero
+    latency,  ///< seconds per observation, weighted by observations
+    trend,    ///< grows on purpose: storage
+};
+
+/// Which way is worse.
+enum class Direction : std::uint8_t { up, down, both };
+
+/// Series whose metric is `metric` and whose labels contain all of `labels`.
+struct Selector {
+    std::string metric;
+    Labels labels;
+    bool operator==(const Selector&) const = default;
+};
+
+/// `factor` times the sum over the selected series of their value, or of their increase since the
+/// reading before (counters; a restart gives no increase).
+struct Term {
+    enum class Use : std::uint8_t { value, increase };
+    Selector selector;
+    Use use = Use::value;
+    double factor = 1;
+    bool operator==(const Term&) const = default;
+};
+
+/// How a signal is derived from the readings of one collector: sum of `numerator` over sum of
+/// `denominator`. Without a denominator it is 1 for gauges, and the seconds since the reading
+/// before for increases. `by` names the labels that split it: one signal per combination of their
+/// values.
+struct SignalDefinition {
+    std::string name;  ///< ends in its unit, as a metric does: `cpu_busy_ratio`
+    Kind kind = Kind::gauge;
+    Direction worse = Direction::up;
+    std::string help;  ///< one sentence for people, no full stop
+    std::vector<Term> numerator;
+    std::vector<Term> denominator;
+    std::vector<std::string> by;
+    bool operator==(const SignalDefinition&) const = default;
+};
+
+/// One signal: a definition's name with the labels it was split by.
+struct SignalId {
+    std::string name;
+    Labels labels;
+    auto operator<=>(const SignalId&) const = default;
+};
+
+/// `name{a="1"}`: for keys, reasons and people.
+std::string to_string(const SignalId& id);
+
+/// One observation of a signal: value = numerator / denominator. Both are kept, so that blocks are
+/// averaged right: sums over sums, never a mean of ratios.
+struct Point {
+    Timestamp at;
+    double numerator;
+    double denominator;  ///< > 0
+    double value() const { return numerator / denominator; }
+};
+
+/// A worsening as an operator writes it; of the two, the larger rules.
+struct Allowance {
+    double relative = 0;  ///< share of the baseline's level
+    double absolute = 0;  ///< in the signal's unit
+    double at(double level) const;
+    bool operator==(const Allowance&) const = default;
+};
+
+/// How loudly a regression speaks.
+enum class Severity : std::uint8_t { none, warn, page, rollback };
+
+/// A bound that needs no baseline: `above` or `below` for `duration` without interruption.
+struct Threshold {
+    enum class Side : std::uint8_t { above, below };
+    Side side = Side::above;
+    double value = 0;  ///< in the signal's unit
+    Milliseconds duration{0};
+    Severity action = Severity::page;
+    bool operator==(const Threshold&) const = default;
+};
+
+/// What missing data means for closing.
+enum class NoData : std::uint8_t {
+    blocked,  ///< a required rule without data blocks the upgrade
+    ignore,   ///< the rule then has no say
+};
+
+/// What is demanded of a signal.
+struct Rule {
+    std::string name;
+    std::string signal;  ///< name of a definition
+    Labels match;        ///< only signals with these labels
+    Direction worse = Direction::up;
+    Allowance tolerated{0.02, 0};
+    Allowance margin{0.10, 0};
+    std::vector<Threshold> thresholds;
+    bool required = false;  ///< closing needs its proof
+    NoData no_data = NoData::blocked;
+    bool operator==(const Rule&) const = default;
+};
+
+}  // namespace holdfast
