@@ -1,0 +1,146 @@
+#include "storage/sample_row.h"
+
+#include <array>
+#include <bit>
+#include <boost/endian/conversion.hpp>
+#include <cmath>
+#include <optional>
+
+namespace holdfast::storage {
+namespace {
+
+constexpr char format_version = 1;
+constexpr std::array decimal_scales{1.0, 1e2, 1e6};
+constexpr std::uint64_t raw_scale = 3;
+constexpr double exact_integers = 4503599627370496.0;  // 2^52
+
+std::uint64_t zigzag(std::int64_t value) {
+    return (static_cast<std::uint64_t>(value) << 1U) ^ static_cast<std::uint64_t>(value >> 63U);
+}
+
+std::int64_t unzigzag(std::uint64_t value) {
+    return static_cast<std::int64_t>((value >> 1U) ^ (~(value & 1U) + 1U));
+}
+
+void append_varint(std::string& out, std::uint64_t value) {
+    while (value >= 0x80U) {
+        out += static_cast<char>(value | 0x80U);
+        value >>= 7U;
+    }
+    out += static_cast<char>(value);
+}
+
+void append_value(std::string& out, double value) {
+    for (std::size_t scale = 0; scale < decimal_scales.size(); ++scale) {
+        const double scaled = value * decimal_scales[scale];
+        if (!(std::abs(scaled) < exact_integers)) {
+            break;  // too large, or not a number
+        }
+        const double rounded = std::nearbyint(scaled);
+        const double back = rounded / decimal_scales[scale];
+        if (std::bit_cast<std::uint64_t>(back) == std::bit_cast<std::uint64_t>(value) &&
+            !(rounded == 0 && std::signbit(value))) {
+            append_varint(out, zigzag(static_cast<std::int64_t>(rounded)) << 2U | scale);
+            return;
+        }
+    }
+    append_varint(out, raw_scale);
+    auto bits = boost::endian::native_to_little(std::bit_cast<std::uint64_t>(value));
+    out.append(reinterpret_cast<const char*>(&bits), sizeof bits);
+}
+
+class Reader {
+public:
+    explicit Reader(std::string_view bytes) : bytes_{bytes} {}
+
+    std::optional<std::uint64_t> varint() {
+        std::uint64_t value = 0;
+        for (unsigned shift = 0; shift < 64 && !bytes_.empty(); shift += 7) {
+            const auto byte = static_cast<unsigned char>(bytes_.front());
+            bytes_.remove_prefix(1);
+            if (shift == 63 && byte > 1) {
+                return std::nullopt;
+            }
+            value |= static_cast<std::uint64_t>(byte & 0x7fU) << shift;
+            if (byte < 0x80U) {
+                return byte == 0 && shift > 0 ? std::nullopt : std::optional{value};
+            }
+        }
+        return std::nullopt;
+    }
+    std::optional<double> raw() {
+        if (bytes_.size() < 8) {
+            return std::nullopt;
+        }
+        const auto bits =
+            boost::endian::load_little_u64(reinterpret_cast<const unsigned char*>(bytes_.data()));
+        bytes_.remove_prefix(8);
+        return std::bit_cast<double>(bits);
+    }
+    std::size_t left() const { return bytes_.size(); }
+
+private:
+    std::string_view bytes_;
+};
+
+std::optional<double> read_value(Reader& in) {
+    const auto tagged = in.varint();
+    if (!tagged) {
+        return std::nullopt;
+    }
+    const auto scale = *tagged & 3U;
+    if (scale == raw_scale) {
+        return *tagged == raw_scale ? in.raw() : std::nullopt;
+    }
+    return static_cast<double>(unzigzag(*tagged >> 2U)) / decimal_scales[scale];
+}
+
+}  // namespace
+
+std::string encode_row(std::uint64_t epoch, const std::vector<RowValue>& values) {
+    std::string out;
+    out.reserve(12 + values.size() * 6);
+    out += format_version;
+    append_varint(out, epoch);
+    append_varint(out, values.size());
+    std::int64_t before = 0;
+    for (const auto& v : values) {
+        append_varint(out, zigzag(static_cast<std::int64_t>(v.series) - before));
+        before = v.series;
+        append_value(out, v.value);
+    }
+    return out;
+}
+
+Result<DecodedRow> decode_row(std::string_view bytes) {
+    const auto corrupt = [&bytes](const char* what) {
+        return failure(Errc::corrupt, "row of {} bytes: {}; restore a backup", bytes.size(), what);
+    };
+    if (bytes.empty() || bytes.front() != format_version) {
+        return corrupt("unknown format version");
+    }
+    Reader in{bytes.substr(1)};
+    const auto epoch = in.varint();
+    const auto count = in.varint();
+    if (!epoch || !count || *count > in.left() / 2) {
+        return corrupt("bad header");
+    }
+    DecodedRow row{.epoch = *epoch};
+    row.values.reserve(*count);
+    std::int64_t before = 0;
+    for (std::uint64_t i = 0; i < *count; ++i) {
+        const auto delta = in.varint();
+        const auto value = delta ? read_value(in) : std::nullopt;
+        if (!value || unzigzag(*delta) > 0xffffffffLL - before || unzigzag(*delta) < -before) {
+            return corrupt("bad sample");
+        }
+        before += unzigzag(*delta);
+        row.values.push_back({static_cast<std::uint32_t>(before), *value});
+    }
+    if (in.left() != 0) {
+        return corrupt("bytes after the last sample");
+    }
+    return row;
+}
+
+}  // namespace holdfast::storage

@@ -1,0 +1,95 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/alert.h"
+#include "model/baseline.h"
+#include "model/result.h"
+#include "model/sample.h"
+#include "model/time.h"
+#include "model/upgrade.h"
+
+namespace holdfast::storage {
+
+/// What one collector read at one instant. `source` is its name, with its instance after a slash.
+struct Row {
+    std::string source;
+    Timestamp at{};
+    Reading reading;
+};
+
+struct SampleStatistics {
+    std::uint64_t rows_appended = 0;
+    std::uint64_t samples_appended = 0;
+    std::uint64_t bytes_appended = 0;
+    std::uint64_t series = 0;
+    std::uint64_t series_refused = 0;   ///< samples of series beyond the bound
+    std::uint64_t waits_for_space = 0;  ///< 50 ms waits of a writer on a full disk
+    bool waiting_for_space = false;
+};
+
+/// Samples, one row per tick and collector. All calls may block on the disk; append, sync and
+/// retain come from one thread, the others from any. Errors: Errc::io, corrupt.
+class SampleStore {
+public:
+    virtual ~SampleStore() = default;
+
+    /// Appends rows; when it returns they survive the process, and within 5 s of sync() the power.
+    virtual Result<void> append(const std::vector<std::shared_ptr<const Row>>& rows) = 0;
+    virtual Result<void> sync() = 0;
+
+    /// Calls `visit` for the rows in `window`, those of one source in time order, until it returns
+    /// false. The series of the samples are shared and stay the same objects.
+    virtual Result<void> scan(const Window& window,
+                              const std::function<bool(const Row&)>& visit) const = 0;
+    /// From the oldest to just after the newest row, or nothing.
+    virtual Result<std::optional<Window>> extent() const = 0;
+    virtual std::vector<std::shared_ptr<const Series>> series() const = 0;
+
+    /// Drops the UTC days that end before `oldest` and touch none of `pinned`.
+    virtual Result<void> retain(Timestamp oldest, const std::vector<Window>& pinned) = 0;
+    virtual SampleStatistics statistics() const = 0;
+    /// Ends waits for space: what waits then fails. For shutdown.
+    virtual void give_up_waiting() = 0;
+};
+
+/// Upgrades with their events, baselines and alerts. Every write is on the disk, synced, before the
+/// call returns. Called from one thread. Errors: Errc::io, corrupt, not_found.
+class RecordStore {
+public:
+    virtual ~RecordStore() = default;
+
+    /// Writes the upgrade and appends `events` to its log, together or not at all.
+    virtual Result<void> put_upgrade(const Upgrade& upgrade, const std::vector<Event>& events) = 0;
+    virtual Result<std::vector<Upgrade>> upgrades() const = 0;  ///< in order of their start
+    virtual Result<std::vector<Event>> events(const std::string& upgrade) const = 0;
+
+    virtual Result<void> put_baseline(const Baseline& baseline) = 0;
+    virtual Result<Baseline> baseline(const std::string& id) const = 0;
+    virtual Result<std::vector<Baseline>> baselines() const = 0;  ///< in the order they were taken
+
+    /// Alerts that fire, or have ended and are still resent, or no Alertmanager has taken yet.
+    virtual Result<void> put_alerts(const std::vector<Alert>& alerts) = 0;
+    virtual Result<void> erase_alerts(const std::vector<std::string>& keys) = 0;
+    virtual Result<std::vector<Alert>> alerts() const = 0;
+};
+
+struct StoreOptions {
+    std::filesystem::path path;
+    std::size_t series_max = 50'000;
+};
+
+/// Opens or creates the store at `path`. Fails with Errc::io when it cannot be opened (another
+/// daemon holds it, no permission) and Errc::unsupported when a newer holdfast wrote it.
+Result<std::unique_ptr<SampleStore>> open_sample_store(const StoreOptions& options);
+Result<std::unique_ptr<RecordStore>> open_record_store(const StoreOptions& options);
+
+/// The bytes that a baseline's digest is of: its stored form without the digest.
+std::string canonical_bytes(const Baseline& baseline);
+
+}  // namespace holdfast::storage
