@@ -1,0 +1,105 @@
+#include "daemon/baselines.h"
+
+#include <algorithm>
+
+#include "daemon/quantities.h"
+#include "daemon/timezone.h"
+#include "rules/derive.h"
+#include "rules/learn.h"
+#include "rules/words.h"
+
+namespace holdfast::daemon {
+namespace {
+
+constexpr int cycles_default = 4;
+constexpr int cycles_max = 64;
+constexpr auto after_end = std::chrono::hours{24 * 400};  // offsets for the watch that follows
+
+Result<Window> window_of(const BaselineRequest& request, const Window& extent) {
+    if (request.range > cycles_max * request.cycle) {
+        return failure(Errc::invalid, "take a baseline of {}: more than {} cycles of {}",
+                       format_duration(request.range), cycles_max, format_duration(request.cycle));
+    }
+    const auto end = std::min(request.end, extent.end);
+    if (request.range > Milliseconds{0}) {
+        return Window{std::max(end - request.range, extent.begin), end};
+    }
+    const auto whole = std::min<std::int64_t>((end - extent.begin) / request.cycle, cycles_default);
+    return Window{whole > 0 ? end - whole * request.cycle : extent.begin, end};
+}
+
+std::string note_on(const Baseline& baseline) {
+    if (baseline.whole_cycles < 1) {
+        return fmt::format("only {} of the business cycle of {} was recorded: rules stay learning",
+                           rules::in_words(baseline.window.length()),
+                           rules::in_words(baseline.cycle));
+    }
+    if (baseline.whole_cycles < cycles_default) {
+        return fmt::format("only {:.0f} whole cycle{} of {}; four tell one from another",
+                           baseline.whole_cycles, baseline.whole_cycles == 1 ? "" : "s",
+                           rules::in_words(baseline.cycle));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<Baseline> learn_baseline(const storage::SampleStore& store, const BaselineRequest& request,
+                                const std::function<bool()>& cancelled) {
+    const auto extent = store.extent();
+    if (!extent) {
+        return tl::unexpected(extent.error());
+    }
+    if (!*extent || (*extent)->begin >= request.end) {
+        return failure(Errc::not_found,
+                       "take a baseline: no samples yet; wait for the collectors, see "
+                       "'holdfast series list'");
+    }
+    const auto window = window_of(request, **extent);
+    if (!window) {
+        return tl::unexpected(window.error());
+    }
+    auto offsets = utc_offsets(request.timezone, {window->begin, window->end + after_end});
+    if (!offsets) {
+        return tl::unexpected(offsets.error());
+    }
+    Baseline baseline{
+        .window = *window,
+        .cycle = request.cycle,
+        .block = rules::block_length(request.cycle, std::min(request.step, request.cycle / 12)),
+        .timezone = request.timezone,
+        .offsets = std::move(*offsets)};
+    baseline.whole_cycles = static_cast<double>(window->length() / request.cycle);
+    const rules::SeasonClock clock{request.cycle, baseline.offsets};
+    rules::SignalDeriver deriver{request.signals};
+    std::vector<rules::SignalLearner> learners;
+    bool stopped = false;
+    const auto scanned = store.scan(*window, [&](const storage::Row& row) {
+        ++baseline.rows;
+        for (const auto& [index, point] : deriver.derive(row.source, row.at, row.reading)) {
+            while (learners.size() <= index) {
+                const auto next = learners.size();
+                learners.emplace_back(deriver.id(next), deriver.definition(next).kind, clock,
+                                      baseline.block);
+            }
+            learners[index].add(point);
+        }
+        stopped = baseline.rows % 1024 == 0 && cancelled();
+        return !stopped;
+    });
+    if (!scanned) {
+        return tl::unexpected(scanned.error().while_doing("take a baseline"));
+    }
+    if (stopped) {
+        return failure(Errc::cancelled, "take a baseline: holdfastd is stopping");
+    }
+    for (auto& learner : learners) {
+        if (auto learnt = learner.finish(window->end)) {
+            baseline.signals.push_back(std::move(*learnt));
+        }
+    }
+    baseline.note = note_on(baseline);
+    return baseline;
+}
+
+}  // namespace holdfast::daemon

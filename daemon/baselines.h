@@ -1,0 +1,28 @@
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "model/baseline.h"
+#include "model/result.h"
+#include "model/signal.h"
+#include "storage/store.h"
+
+namespace holdfast::daemon {
+
+/// What a baseline is to be learnt from.
+struct BaselineRequest {
+    Timestamp end{};        ///< behaviour before this
+    Milliseconds range{0};  ///< 0: the last four whole cycles, fewer where there are not so many
+    Milliseconds cycle{};
+    std::string timezone;
+    Milliseconds step{};  ///< longest interval of the collectors
+    std::vector<SignalDefinition> signals;
+};
+
+/// Learns a baseline from the stored samples: one streaming pass, memory by signals and slots. Has
+/// no id and no digest yet. Blocks on the disk; stops early with Errc::cancelled when `cancelled`
+/// says so. Errc::invalid for a range of more than 64 cycles, Errc::not_found without any sample.
+Result<Baseline> learn_baseline(const storage::SampleStore& store, const BaselineRequest& request,
+                                const std::function<bool()>& cancelled);
+
+}  // namespace holdfast::daemon

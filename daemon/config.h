@@ -1,0 +1,76 @@
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "collectors/logs/log_file_collector.h"
+#include "collectors/paths.h"
+#include "collectors/probes/http_probe.h"
+#include "collectors/scrape/scrape_collector.h"
+#include "collectors/services/process_collector.h"
+#include "collectors/system/disk_collector.h"
+#include "collectors/system/filesystem_collector.h"
+#include "collectors/system/network_collector.h"
+#include "model/result.h"
+#include "model/signal.h"
+#include "model/upgrade.h"
+
+namespace holdfast::daemon {
+
+/// One collector's own options with when it runs.
+template <class Options>
+struct Scheduled {
+    Options options{};
+    Milliseconds interval{5000};
+    bool enabled = true;
+};
+
+struct NoOptions {};
+
+struct CollectorsConfig {
+    Scheduled<NoOptions> cpu, pressure, memory;
+    Scheduled<collectors::DiskOptions> disk;
+    Scheduled<collectors::NetworkOptions> network;
+    Scheduled<collectors::FilesystemOptions> filesystem;
+    Scheduled<collectors::ProcessOptions> process;
+    std::vector<Scheduled<collectors::LogFileOptions>> logs;
+    std::vector<Scheduled<collectors::HttpProbeOptions>> probes;
+    std::vector<Scheduled<collectors::ScrapeOptions>> scrapes;
+};
+
+struct AlertingConfig {
+    std::vector<std::string> alertmanagers;  ///< base URLs
+    Milliseconds resend_interval{60'000};
+    Labels external_labels;
+};
+
+struct UpgradeDefaults {
+    Milliseconds cycle{std::chrono::hours{24 * 7}};
+    std::string timezone = "UTC";
+    std::optional<Milliseconds> warmup;  ///< absent: 15 min, or a 96th of a shorter cycle
+    Milliseconds evaluation_interval{1000};
+};
+
+/// What the configuration file says; every field has the value of a daemon without one.
+struct Config {
+    std::optional<std::filesystem::path> storage_path;
+    std::optional<std::string> external_url;
+    Milliseconds retention{std::chrono::hours{24 * 35}};
+    std::size_t series_max = 50'000;
+    collectors::Paths paths;
+    CollectorsConfig collectors;
+    UpgradeDefaults upgrades;
+    Levels levels;
+    std::vector<SignalDefinition> signals;  ///< of the defaults and the file
+    std::vector<Rule> rules;
+    AlertingConfig alerting;
+};
+
+/// Reads a document. Errc::config with a line `file:line:column: what` for each mistake: unknown
+/// keys with the nearest valid one, wrong types, impossible values.
+Result<Config> parse_config(const std::string& text, const std::string& file);
+/// The file at `path`, or the defaults without one. Errc::io when it cannot be read.
+Result<Config> load_config(const std::optional<std::filesystem::path>& path);
+
+}  // namespace holdfast::daemon
