@@ -61,6 +61,9 @@ void Watch::add(const Point& point) {
     if (point.at < plan_.begin) {
         return;
     }
+    if (last_point_ && point.at > *last_point_) {
+        step_ = std::min(step_.value_or(point.at - *last_point_), point.at - *last_point_);
+    }
     last_point_ = point.at;
     last_value_ = point.value();
     judge_thresholds(point);
@@ -181,8 +184,7 @@ void Watch::judge_windows(Timestamp now) {
 }
 
 void Watch::judge_thresholds(const Point& point) {
-    const auto step = baseline_ ? baseline_->step : Milliseconds{0};
-    const auto gap_max = std::max<Milliseconds>(silence_steps * step, std::chrono::minutes{1});
+    const auto gap_max = std::max<Milliseconds>(silence_steps * step(), std::chrono::minutes{1});
     for (std::size_t i = 0; i < thresholds_.size(); ++i) {
         const auto& threshold = rule_.thresholds[i];
         auto& state = thresholds_[i];
@@ -419,9 +421,13 @@ std::string Watch::sentence(const Evidence& e) const {
                        shown(e.margin));
 }
 
+/// Time between points: as in the baseline, else as seen so far, else a block.
+Milliseconds Watch::step() const {
+    return baseline_ ? baseline_->step : step_.value_or(plan_.block);
+}
+
 bool Watch::silent(Timestamp now) const {
-    const auto step = baseline_ ? baseline_->step : Milliseconds{0};
-    const auto limit = std::max<Milliseconds>(silence_steps * step, silence_min);
+    const auto limit = std::max<Milliseconds>(silence_steps * step(), silence_min);
     return now - last_point_.value_or(plan_.begin) > limit;
 }
 

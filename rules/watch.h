@@ -103,6 +103,7 @@ private:
     std::string missing_proof(Timestamp now) const;
     std::string sentence(const Evidence& evidence) const;
     bool silent(Timestamp now) const;
+    Milliseconds step() const;
     double sign() const { return rule_.worse == Direction::down ? -1 : 1; }
 
     Rule rule_;
@@ -129,6 +130,7 @@ private:
     std::optional<Regression> regression_;
     std::optional<Timestamp> recovered_at_;
     std::optional<Timestamp> last_point_;
+    std::optional<Milliseconds> step_;  ///< smallest time between two points
     double last_value_ = 0;
 };
 
