@@ -181,16 +181,20 @@ asio::awaitable<void> Upgrades::evaluate_forever() {
         at = slot.at;
         deps_.metrics.evaluations_missed.Increment(static_cast<double>(slot.missed));
         co_await deps_.clock.sleep_until(at);
-        std::vector<std::uint64_t> numbers;
-        for (const auto& [number, live] : live_) {
-            numbers.push_back(number);
-        }
         const auto begin = std::chrono::steady_clock::now();
-        for (const auto number : numbers) {
-            co_await evaluate(number);
-        }
+        co_await evaluate_all();
         deps_.metrics.evaluation_duration_seconds.Set(
             std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    }
+}
+
+asio::awaitable<void> Upgrades::evaluate_all() {
+    std::vector<std::uint64_t> numbers;
+    for (const auto& [number, live] : live_) {
+        numbers.push_back(number);
+    }
+    for (const auto number : numbers) {
+        co_await evaluate(number);
     }
 }
 

@@ -66,6 +66,8 @@ public:
     void observe(const std::shared_ptr<const storage::Row>& row);
     /// Judges the upgrades under watch on every evaluation interval, until cancelled.
     boost::asio::awaitable<void> evaluate_forever();
+    /// Judges each of them once, with the clock's present time.
+    boost::asio::awaitable<void> evaluate_all();
 
     boost::asio::awaitable<Result<Started>> start(StartRequest request);
     boost::asio::awaitable<Result<Upgrade>> transition(std::string id, rules::Transition transition,

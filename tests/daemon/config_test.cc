@@ -1,0 +1,169 @@
+#include "daemon/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace holdfast::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::string problem(const std::string& yaml) {
+    const auto config = parse_config(yaml, "h.yaml");
+    if (config) {
+        return "no problem";
+    }
+    EXPECT_EQ(config.error().code(), Errc::config);
+    return config.error().message();
+}
+
+const Rule* rule(const Config& config, const std::string& name) {
+    for (const auto& candidate : config.rules) {
+        if (candidate.name == name) {
+            return &candidate;
+        }
+    }
+    return nullptr;
+}
+
+TEST(ParseConfig, HasGoodDefaultsWithoutAnything) {
+    for (const auto* empty : {"", "{}", "# nothing\n"}) {
+        const auto config = parse_config(empty, "h.yaml");
+        ASSERT_TRUE(config) << config.error().message();
+        EXPECT_TRUE(config->collectors.cpu.enabled);
+        EXPECT_FALSE(config->collectors.process.enabled);
+        EXPECT_EQ(config->upgrades.cycle, 7 * 24h);
+        EXPECT_TRUE(rule(*config, "pressure_stalled_ratio")->required);
+        EXPECT_FALSE(rule(*config, "disk_bytes_per_second")->required);
+        EXPECT_EQ(config->rules.size(), config->signals.size());
+    }
+}
+
+TEST(ParseConfig, EveryDefaultRuleHasAMarginAboveWhatIsTolerated) {
+    const auto config = parse_config("", "h.yaml");
+    ASSERT_TRUE(config);
+    for (const auto& r : config->rules) {
+        EXPECT_GT(r.margin.relative, r.tolerated.relative) << r.name;
+        EXPECT_GT(r.margin.absolute, r.tolerated.absolute) << r.name;
+    }
+}
+
+TEST(ParseConfig, ReadsAWholeFile) {
+    const auto config = parse_config(R"(
+paths: {procfs: /host/proc}
+storage: {path: /srv/holdfast, retention: 60d}
+defaults: {interval: 1s, timeout: 500ms}
+collectors:
+  cpu: {interval: 2s}
+  network: {enabled: false}
+  process: {groups: [{name: shop, pid_file: /run/shop.pid}]}
+  log: {files: [{name: shop, path: /var/log/shop.log}]}
+  probe:
+    - {name: home, url: 'http://127.0.0.1:80/', expect: {status: [200, 204], body: 'ok|fine'}}
+  scrape: [{name: shop, url: 'http://127.0.0.1:9102/metrics', interval: 5s, keep: ['shop_.*']}]
+upgrades: {cycle: 1d, timezone: Europe/Berlin, warmup: 5m}
+levels: {warn: 30%, page: 0.05}
+rules:
+  - {name: slow, signal: probe_latency_seconds, match: {probe: home}, required: true,
+     tolerated: {relative: 5%, absolute: 10ms}, margin: {relative: 20%, absolute: 50ms},
+     thresholds: [{above: 2s, for: 1m, action: rollback}]}
+  - {name: rss, signal: process_resident_bytes, tolerated: {absolute: 1MiB}, margin: {absolute: 8MiB}}
+alerting: {alertmanagers: [{url: 'http://127.0.0.1:9093'}], external_labels: {site: a}}
+)",
+                                     "h.yaml");
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_EQ(config->paths.procfs, "/host/proc");
+    EXPECT_EQ(config->collectors.cpu.interval, 2s);
+    EXPECT_EQ(config->collectors.memory.interval, 1s);
+    EXPECT_FALSE(config->collectors.network.enabled);
+    EXPECT_TRUE(config->collectors.process.enabled);
+    EXPECT_EQ(config->collectors.probes[0].options.timeout, 500ms);
+    EXPECT_EQ(config->collectors.probes[0].options.expected_status, (std::vector{200, 204}));
+    EXPECT_EQ(config->collectors.scrapes[0].interval, 5s);
+    EXPECT_EQ(config->upgrades.warmup, 5min);
+    EXPECT_DOUBLE_EQ(config->levels.warn, 0.3);
+    const auto* slow = rule(*config, "slow");
+    ASSERT_NE(slow, nullptr);
+    EXPECT_EQ(slow->tolerated, (Allowance{0.05, 0.010}));
+    EXPECT_EQ(slow->thresholds[0],
+              (Threshold{Threshold::Side::above, 2, 1min, Severity::rollback}));
+    EXPECT_EQ(rule(*config, "rss")->margin, (Allowance{0, 8.0 * 1024 * 1024}));
+    EXPECT_EQ(config->alerting.alertmanagers.size(), 1);
+}
+
+TEST(ParseConfig, NamesFileLineColumnTheKeyAndTheNearestValidOne) {
+    EXPECT_EQ(problem("rules:\n  - name: memory_used_ratio\n    marign: 5%\n"),
+              "h.yaml:3:5: unknown key 'rules[0].marign', did you mean 'margin'?");
+    EXPECT_THAT(problem("colectors: {}\n"),
+                StartsWith("h.yaml:1:1: unknown key 'colectors', did you mean 'collectors'?"));
+    EXPECT_THAT(problem("zzzzzzzzzz: 1\n"), HasSubstr("expected one of alerting, collectors"));
+}
+
+TEST(ParseConfig, SaysWhichTypeItExpectedAndWhatItGot) {
+    EXPECT_EQ(
+        problem("collectors: {cpu: {interval: fast}}"),
+        "h.yaml:1:30: collectors.cpu.interval: expected a duration such as 30s, 5m or 7d, got "
+        "'fast'");
+    EXPECT_THAT(problem("collectors: 7"), HasSubstr("collectors must be a mapping of keys"));
+    EXPECT_THAT(problem("rules: {name: x}"), HasSubstr("rules: expected a list, got a mapping"));
+    EXPECT_THAT(problem("default_rules: maybe"), HasSubstr("expected true or false, got 'maybe'"));
+    EXPECT_THAT(problem("[1, 2]"), HasSubstr("the document must be a mapping of keys, not a list"));
+}
+
+TEST(ParseConfig, RefusesImpossibleValues) {
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"collectors: {cpu: {interval: 10ms}}", "10ms is out of range, 100ms to 1h"},
+        {"collectors: {probe: [{name: a, url: 'http://h/', interval: 1s, timeout: 2s}]}",
+         "2s must be above 0 and not above the interval of 1s"},
+        {"collectors: {probe: [{name: a}]}", "collectors.probe[0].url: is missing"},
+        {"collectors: {probe: [{url: 'http://h/'}]}", "collectors.probe[0].name: is missing"},
+        {"collectors: {probe: [{name: a, url: 'http://h/'}, {name: a, url: 'http://g/'}]}",
+         "'a' is there twice"},
+        {"collectors: {probe: [{name: a, url: 'https://h/'}]}", "https is not supported"},
+        {"collectors: {disk: {exclude: '('}}", "is no RE2 expression"},
+        {"upgrades: {cycle: 1s}", "must be from 6s to 366d"},
+        {"upgrades: {timezone: Mars/Olympus}", "no time zone 'Mars/Olympus'"},
+        {"levels: {page: 0}", "must be above 0 and below 1"},
+        {"levels: {page: 1%, rollback: 5%}", "rollback <= page <= warn"},
+        {"rules: [{name: memory_used_ratio, tolerated: 10%, margin: 5%}]",
+         "must be above what is tolerated"},
+        {"rules: [{name: a, signal: memory_used_rato}]",
+         "no signal 'memory_used_rato', did you mean 'memory_used_ratio'?"},
+        {"rules: [{name: memory_used_ratio, thresholds: [{above: 1, below: 2}]}]",
+         "either 'above' or 'below'"},
+        {"rules: [{name: memory_used_ratio, thresholds: [{above: 2s}]}]",
+         "'2s' is no amount in the unit of memory_used_ratio"},
+        {"rules: [{name: memory_used_ratio, no_data: pass}]", "'pass' is none of blocked, ignore"},
+        {"signals: [{name: a, kind: ratio, numerator: [{metric: b}]}]",
+         "a ratio needs one: all events"},
+        {"storage: {retention: 1h}", "must be at least 1d"},
+    };
+    for (const auto& [yaml, expected] : cases) {
+        EXPECT_THAT(problem(yaml), HasSubstr(expected)) << yaml;
+    }
+}
+
+TEST(ParseConfig, TellsAllMistakesAtOnce) {
+    const auto all = problem("storage: {retention: 1h}\nfoo: 1\nlevels: {page: 7}\n");
+    EXPECT_THAT(all, HasSubstr("h.yaml:1:"));
+    EXPECT_THAT(all, HasSubstr("h.yaml:2:1: unknown key 'foo'"));
+    EXPECT_THAT(all, HasSubstr("h.yaml:3:"));
+}
+
+TEST(ParseConfig, SaysWhereTextIsNotYaml) {
+    EXPECT_THAT(problem("a: [1,\n"), StartsWith("h.yaml:"));
+    EXPECT_THAT(problem("a: b: c\n"), HasSubstr("not YAML"));
+}
+
+TEST(LoadConfig, NamesTheFileThatItCouldNotRead) {
+    const auto config = load_config("/does/not/exist.yaml");
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().code(), Errc::io);
+    EXPECT_EQ(config.error().message(),
+              "read /does/not/exist.yaml: No such file or directory; check --config.file");
+}
+
+}  // namespace
+}  // namespace holdfast::daemon
