@@ -466,12 +466,12 @@ Result<Config> load_config(const std::optional<std::filesystem::path>& path) {
         return parse_config("{}", "defaults");
     }
     std::ifstream in{*path};
-    std::ostringstream text;
-    if (!in || !(text << in.rdbuf())) {
+    const std::string text{std::istreambuf_iterator<char>{in}, {}};
+    if (!in.is_open() || in.bad()) {
         return failure(Errc::io, "read {}: {}; check --config.file", path->string(),
                        std::strerror(errno));
     }
-    return parse_config(text.str(), path->string());
+    return parse_config(text, path->string());
 }
 
 }  // namespace holdfast::daemon

@@ -31,7 +31,7 @@ constexpr std::array metrics{
     MetricInfo{"holdfast_process_resident_bytes", SeriesType::gauge,
                "Resident memory of a group, shared pages counted in each process"},
     MetricInfo{"holdfast_process_threads", SeriesType::gauge, "Threads of a group"},
-    MetricInfo{"holdfast_process_count", SeriesType::gauge, "Living processes of a group"},
+    MetricInfo{"holdfast_processes", SeriesType::gauge, "Living processes of a group"},
     MetricInfo{"holdfast_process_open_fds", SeriesType::gauge, "Open file descriptors of a group"},
     MetricInfo{"holdfast_process_oldest_start_time_seconds", SeriesType::gauge,
                "Unix time at which the oldest process of a group started"},

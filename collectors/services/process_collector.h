@@ -58,7 +58,7 @@ struct ProcessOptions {
 ///
 /// A group is the process in its pid file with all descendants; a descendant whose parent died
 /// stays in it as long as the main process is the same. Without a pid file or a living process in
-/// it, a group has `holdfast_process_count` 0 and nothing else. Counters start at zero with the
+/// it, a group has `holdfast_processes` 0 and nothing else. Counters start at zero with the
 /// collector and are sums of what living processes did between two readings, so they do not fall
 /// when one exits (process-exporter#193): a process that is met first counts from its birth if that
 /// was after the last reading, else from now. A process that is gone between two system calls is

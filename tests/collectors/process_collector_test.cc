@@ -74,6 +74,10 @@ std::optional<double> app(const Reading& reading, std::string_view metric) {
     return value(reading, fmt::format("holdfast_process_{}{{group=\"app\"}}", metric));
 }
 
+std::optional<double> processes(const Reading& reading) {
+    return value(reading, "holdfast_processes{group=\"app\"}");
+}
+
 TEST_F(ProcessTest, ReportsAServiceWithItsGauges) {
     main_is("100\n");
     run({.pid = 100, .start_ticks = 5050, .threads = 4, .resident_pages = 20, .open_fds = 5});
@@ -85,7 +89,7 @@ TEST_F(ProcessTest, ReportsAServiceWithItsGauges) {
     expect_documented(reading, process_metrics(), noon);
     EXPECT_EQ(reading.epoch, own_epoch);
     EXPECT_EQ(reading.samples.size(), 10);
-    EXPECT_EQ(app(reading, "count"), 3);
+    EXPECT_EQ(processes(reading), 3);
     EXPECT_EQ(app(reading, "threads"), 6);
     EXPECT_EQ(app(reading, "resident_bytes"), 37.0 * static_cast<double>(::sysconf(_SC_PAGESIZE)));
     EXPECT_EQ(app(reading, "open_fds"), 11);
@@ -106,7 +110,7 @@ TEST_F(ProcessTest, FollowsChildrenFilesOfAllThreadsWhereTheKernelHasThem) {
     lists_child(102, 102, "103 ");
     lists_child(103, 103, "");
     auto watched = collector();
-    EXPECT_EQ(app(read(watched), "count"), 4);
+    EXPECT_EQ(processes(read(watched)), 4);
 }
 
 TEST_F(ProcessTest, CountsFromItsOwnStartNotFromThatOfTheService) {
@@ -145,7 +149,7 @@ TEST_F(ProcessTest, NeverLetsACounterFallWhenAProcessExitsAsPitfall15Demands) {
     EXPECT_EQ(app(read(watched, noon + 5s), "cpu_seconds_total"), 2);
     exit(101);
     const auto reading = read(watched, noon + 10s);
-    EXPECT_EQ(app(reading, "count"), 1);
+    EXPECT_EQ(processes(reading), 1);
     EXPECT_EQ(app(reading, "cpu_seconds_total"), 2);
     EXPECT_EQ(app(reading, "written_bytes_total"), 100);
 }
@@ -159,7 +163,7 @@ TEST_F(ProcessTest, CountsAProcessBornSinceTheLastReadingFromItsBirth) {
     run({.pid = 101, .parent = 100, .start_ticks = 99901, .user_ticks = 30, .read_bytes = 7});
     run({.pid = 102, .parent = 100, .start_ticks = 99900, .user_ticks = 5000, .read_bytes = 9});
     const auto reading = read(watched, noon + 5s);
-    EXPECT_EQ(app(reading, "count"), 3);
+    EXPECT_EQ(processes(reading), 3);
     EXPECT_EQ(app(reading, "cpu_seconds_total"), 0.3);
     EXPECT_EQ(app(reading, "read_bytes_total"), 7);
 }
@@ -172,7 +176,7 @@ TEST_F(ProcessTest, TakesTheLastOfAZombieButDoesNotCountIt) {
     read(watched);
     run({.pid = 101, .parent = 100, .user_ticks = 35, .state = 'Z'});
     const auto reading = read(watched, noon + 5s);
-    EXPECT_EQ(app(reading, "count"), 1);
+    EXPECT_EQ(processes(reading), 1);
     EXPECT_EQ(app(reading, "threads"), 1);
     EXPECT_EQ(app(reading, "cpu_seconds_total"), 0.25);
 }
@@ -199,7 +203,7 @@ TEST_F(ProcessTest, HasACountOfZeroAndNothingElseWithoutALivingProcess) {
     auto watched = collector();
     const auto is_down = [&watched] {
         const auto reading = read(watched);
-        return reading.samples.size() == 1 && app(reading, "count") == 0;
+        return reading.samples.size() == 1 && processes(reading) == 0;
     };
     EXPECT_TRUE(is_down());  // no pid file
     main_is("");
@@ -218,7 +222,7 @@ TEST_F(ProcessTest, CountsTheRestartAfterTheServiceWasDown) {
     auto watched = collector();
     read(watched);
     exit(100);
-    EXPECT_EQ(app(read(watched, noon + 5s), "count"), 0);
+    EXPECT_EQ(processes(read(watched, noon + 5s)), 0);
     main_is("200");
     run({.pid = 200, .start_ticks = 100700, .user_ticks = 10});
     const auto reading = read(watched, noon + 10s);
@@ -232,7 +236,7 @@ TEST_F(ProcessTest, SeesNoRestartWhenThePidFileWasAwayForAMoment) {
     auto watched = collector();
     read(watched);
     tree_.remove("run/app.pid");
-    EXPECT_EQ(app(read(watched, noon + 5s), "count"), 0);
+    EXPECT_EQ(processes(read(watched, noon + 5s)), 0);
     main_is("100");
     run({.pid = 100, .user_ticks = 150});
     const auto reading = read(watched, noon + 10s);
@@ -251,11 +255,11 @@ TEST_F(ProcessTest, KeepsADescendantWhoseParentDied) {
     run({.pid = 102, .parent = 1, .user_ticks = 40});
     run({.pid = 103, .parent = 102, .start_ticks = 100100, .user_ticks = 1});
     const auto reading = read(watched, noon + 5s);
-    EXPECT_EQ(app(reading, "count"), 3);
+    EXPECT_EQ(processes(reading), 3);
     EXPECT_DOUBLE_EQ(app(reading, "cpu_seconds_total").value(), 0.31);
     run({.pid = 200, .start_ticks = 100600});
     main_is("200");  // but a restart ends that
-    EXPECT_EQ(app(read(watched, noon + 10s), "count"), 1);
+    EXPECT_EQ(processes(read(watched, noon + 10s)), 1);
 }
 
 TEST_F(ProcessTest, TakesAPidThatIsUsedAgainForAnotherProcess) {
@@ -265,7 +269,7 @@ TEST_F(ProcessTest, TakesAPidThatIsUsedAgainForAnotherProcess) {
     auto watched = collector();
     read(watched);
     run({.pid = 101, .parent = 1, .start_ticks = 100100, .user_ticks = 7});
-    EXPECT_EQ(app(read(watched, noon + 5s), "count"), 1);
+    EXPECT_EQ(processes(read(watched, noon + 5s)), 1);
     run({.pid = 101, .parent = 100, .start_ticks = 100700, .user_ticks = 8});
     EXPECT_DOUBLE_EQ(app(read(watched, noon + 10s), "cpu_seconds_total").value(), 0.08);
 }
@@ -279,7 +283,7 @@ TEST_F(ProcessTest, TakesFilesThatAreGoneForNormalAsPitfall14Demands) {
     tree_.write("proc/102/stat", "");  // exits while it is read
     auto watched = collector();
     const auto reading = read(watched);
-    EXPECT_EQ(app(reading, "count"), 2);
+    EXPECT_EQ(processes(reading), 2);
     EXPECT_EQ(app(reading, "read_bytes_total"), 0);
     EXPECT_EQ(app(reading, "open_fds"), 3);
 }
@@ -291,7 +295,7 @@ TEST_F(ProcessTest, HasNoIoAndFdsWhereTheyCannotBeRead) {
     tree_.remove("proc/100/fd");
     auto watched = collector();
     auto reading = read(watched);
-    EXPECT_EQ(app(reading, "count"), 1);
+    EXPECT_EQ(processes(reading), 1);
     EXPECT_EQ(app(reading, "cpu_seconds_total"), 0);
     EXPECT_EQ(app(reading, "read_bytes_total"), std::nullopt);
     EXPECT_EQ(app(reading, "open_fds"), std::nullopt);
@@ -301,7 +305,7 @@ TEST_F(ProcessTest, HasNoIoAndFdsWhereTheyCannotBeRead) {
     tree_.remove("proc/101/fd");
     tree_.write("proc/101/fd", "");
     reading = read(watched);
-    EXPECT_EQ(app(reading, "count"), 2);
+    EXPECT_EQ(processes(reading), 2);
     EXPECT_EQ(app(reading, "read_bytes_total"), std::nullopt);
     EXPECT_EQ(app(reading, "open_fds"), std::nullopt);
 }
@@ -328,14 +332,14 @@ TEST_F(ProcessTest, FailsForAPidFileThatIsNone) {
         EXPECT_THAT(reading.error().message(), HasSubstr("/run/app.pid: expected a pid, got '"));
     }
     main_is("2147483647\n");
-    EXPECT_EQ(app(read(watched), "count"), 0);
+    EXPECT_EQ(processes(read(watched)), 0);
 }
 
 TEST_F(ProcessTest, TakesThePidFromTheFirstLineOfAPostmasterFile) {
     main_is("100\n/var/lib/postgresql/15/main\n1767225600\n5432\n");
     run({.pid = 100});
     auto watched = collector();
-    EXPECT_EQ(app(read(watched), "count"), 1);
+    EXPECT_EQ(processes(read(watched)), 1);
 }
 
 TEST_F(ProcessTest, ReportsTheOtherGroupsWhenOneCannotBeRead) {
@@ -347,8 +351,8 @@ TEST_F(ProcessTest, ReportsTheOtherGroupsWhenOneCannotBeRead) {
         {{{"app", tree_.root() / "run/app.pid"}, {"db", tree_.root() / "run/db.pid"}}},
         own_epoch};
     const auto reading = read(watched);
-    EXPECT_EQ(value(reading, R"(holdfast_process_count{group="db"})"), 1);
-    EXPECT_EQ(app(reading, "count"), std::nullopt);
+    EXPECT_EQ(value(reading, R"(holdfast_processes{group="db"})"), 1);
+    EXPECT_EQ(processes(reading), std::nullopt);
 }
 
 TEST_F(ProcessTest, HasNoLabelsThatMultiplyAsPitfall18Demands) {
@@ -365,7 +369,7 @@ TEST(ProcessCollector, WatchesThisVeryProcess) {
     tree.write("own.pid", fmt::format("{}\n", ::getpid()));
     ProcessCollector watched{Paths{}, {{{"own", tree.root() / "own.pid"}}}, own_epoch};
     const auto reading = read(watched);
-    EXPECT_EQ(value(reading, R"(holdfast_process_count{group="own"})"), 1);
+    EXPECT_EQ(value(reading, R"(holdfast_processes{group="own"})"), 1);
     EXPECT_GT(value(reading, R"(holdfast_process_open_fds{group="own"})"), 2);
     EXPECT_GT(value(reading, R"(holdfast_process_resident_bytes{group="own"})"), 1e6);
 }

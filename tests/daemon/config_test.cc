@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
+#include "tests/support/temp_dir.h"
+
 namespace holdfast::daemon {
 namespace {
 
@@ -163,6 +167,14 @@ TEST(LoadConfig, NamesTheFileThatItCouldNotRead) {
     EXPECT_EQ(config.error().code(), Errc::io);
     EXPECT_EQ(config.error().message(),
               "read /does/not/exist.yaml: No such file or directory; check --config.file");
+}
+
+TEST(LoadConfig, TakesAnEmptyFileForTheDefaults) {
+    holdfast::testing::TempDir folder;
+    const auto file = folder.path() / "empty.yaml";
+    std::ofstream{file}.flush();
+    const auto config = load_config(file);
+    EXPECT_TRUE(config) << config.error().message();
 }
 
 }  // namespace
