@@ -21,7 +21,7 @@ constexpr std::size_t batch_max = 256;
 constexpr Milliseconds post_timeout{10'000};
 constexpr Milliseconds backoff_min{1'000};
 constexpr Milliseconds backoff_max{30'000};
-constexpr std::size_t answer_max = 64 * 1024;
+constexpr std::size_t answer_max = std::size_t{64} << 10U;
 constexpr int resends_ahead = 4;  // as Prometheus: an alert outlives three lost resends
 
 json::object to_object(const Labels& labels) {

@@ -401,7 +401,6 @@ private:
             s.wrong("above", "a threshold has either 'above' or 'below'");
         }
         threshold.side = over ? Threshold::Side::above : Threshold::Side::below;
-        Allowance limit;
         const auto* const key = over ? "above" : "below";
         const auto node = s.take(key);
         s.take(over ? "below" : "above");

@@ -58,8 +58,8 @@ std::string nearest(std::string_view key, const std::set<std::string>& known) {
     return best;
 }
 
-Section::Section(YAML::Node node, std::string path, ConfigErrors& errors)
-    : node_{std::move(node)}, path_{std::move(path)}, errors_{errors} {
+Section::Section(const YAML::Node& node, std::string path, ConfigErrors& errors)
+    : node_{node}, path_{std::move(path)}, errors_{errors} {
     if (!node_.IsMap() && !node_.IsNull()) {
         errors_.add(node_.Mark(),
                     fmt::format("{} must be a mapping of keys, not {}",
@@ -218,9 +218,9 @@ void Section::sections(const std::string& key, const std::function<void(Section&
         wrong_type(key, node, "a list");
         return;
     }
-    std::size_t index = 0;
-    for (const auto& item : node) {
-        Section inner{item, fmt::format("{}[{}]", at(key), index++), errors_};
+    for (std::size_t i = 0; i < node.size(); ++i) {
+        const YAML::Node item = node[i];
+        Section inner{item, fmt::format("{}[{}]", at(key), i), errors_};
         visit(inner);
         inner.finish();
     }

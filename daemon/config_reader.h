@@ -35,7 +35,7 @@ std::string nearest(std::string_view key, const std::set<std::string>& known);
 /// that nobody asked for. A wrong value is an error at its own place and leaves the default.
 class Section {
 public:
-    Section(YAML::Node node, std::string path, ConfigErrors& errors);
+    Section(const YAML::Node& node, std::string path, ConfigErrors& errors);
 
     bool has(const std::string& key) const;
     YAML::Mark mark() const { return node_.Mark(); }
@@ -75,6 +75,7 @@ private:
     template <class E>
     static std::vector<std::string> words() {
         std::vector<std::string> out;
+        out.reserve(Names<E>::table.size());
         for (const auto& [value, name] : Names<E>::table) {
             out.emplace_back(name);
         }

@@ -261,7 +261,8 @@ std::vector<Rule> default_rules() {
                        .tolerated = row.tolerated,
                        .margin = row.margin,
                        .thresholds = std::move(row.thresholds),
-                       .required = row.required});
+                       .required = row.required,
+                       .implicit = true});
     }
     return out;
 }

@@ -42,8 +42,8 @@ using HttpHandler = std::function<boost::asio::awaitable<ServerResponse>(ServerR
 class HttpServer {
 public:
     static constexpr std::size_t connections_max = 128;
-    static constexpr std::size_t header_max = 16 * 1024;
-    static constexpr std::size_t body_max = 64 * 1024;
+    static constexpr std::size_t header_max = std::size_t{16} << 10U;
+    static constexpr std::size_t body_max = std::size_t{64} << 10U;
     static constexpr Milliseconds read_timeout{15'000};  ///< for a request, and between two
     static constexpr Milliseconds answer_timeout{90'000};
 

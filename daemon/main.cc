@@ -18,9 +18,7 @@ void add(CLI::App& app, const std::string& name, T& target, const std::string& h
     app.add_option("--" + name, target, help)->option_text(" ");
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
     ::mallopt(M_ARENA_MAX, 2);  // few threads that allocate: arenas of their own only cost memory
     CLI::App app{"holdfastd watches a system after an upgrade.", "holdfastd"};
     app.set_version_flag("--version", "holdfastd " + std::string{holdfast::daemon::version});
@@ -62,4 +60,15 @@ int main(int argc, char** argv) {
         return 1;
     }
     return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& bug) {
+        std::fprintf(stderr, "holdfastd: %s; please report this\n", bug.what());
+        return 1;
+    }
 }

@@ -289,9 +289,9 @@ asio::awaitable<Result<void>> Upgrades::commit(Upgrade upgrade, std::vector<Even
     co_return stored;
 }
 
-Result<BaselineRequest> Upgrades::baseline_request(std::optional<Milliseconds> range,
-                                                   std::optional<Milliseconds> cycle,
-                                                   std::optional<std::string> timezone) const {
+Result<BaselineRequest> Upgrades::baseline_request(
+    std::optional<Milliseconds> range, std::optional<Milliseconds> cycle,
+    const std::optional<std::string>& timezone) const {
     BaselineRequest request{.end = deps_.clock.now(),
                             .range = range.value_or(Milliseconds{0}),
                             .cycle = cycle.value_or(config_->upgrades.cycle),
@@ -338,7 +338,7 @@ asio::awaitable<Result<std::shared_ptr<const Baseline>>> Upgrades::learn(Baselin
 asio::awaitable<Result<Baseline>> Upgrades::take_baseline(std::optional<Milliseconds> range,
                                                           std::optional<Milliseconds> cycle,
                                                           std::optional<std::string> timezone) {
-    auto request = baseline_request(range, cycle, std::move(timezone));
+    auto request = baseline_request(range, cycle, timezone);
     if (!request) {
         co_return tl::unexpected(request.error());
     }
@@ -484,7 +484,11 @@ asio::awaitable<Result<Upgrade>> Upgrades::transition(std::string id, rules::Tra
             refused.push_back(
                 event(number, "close_refused", by.empty() ? "api" : by, phase.error().message()));
             auto same = *present;
-            co_await commit(std::move(same), std::move(refused));
+            const auto noted = co_await commit(std::move(same), std::move(refused));
+            if (!noted) {
+                spdlog::error("refused close not stored upgrade={} error=\"{}\"", id,
+                              noted.error().message());
+            }
         }
         co_return tl::unexpected(phase.error());
     }

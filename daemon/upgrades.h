@@ -99,7 +99,7 @@ private:
 
     Result<BaselineRequest> baseline_request(std::optional<Milliseconds> range,
                                              std::optional<Milliseconds> cycle,
-                                             std::optional<std::string> timezone) const;
+                                             const std::optional<std::string>& timezone) const;
     boost::asio::awaitable<Result<std::shared_ptr<const Baseline>>> learn(BaselineRequest request);
     boost::asio::awaitable<void> evaluate(std::uint64_t number);
     boost::asio::awaitable<void> apply(std::uint64_t number, std::vector<Judged> judgements);

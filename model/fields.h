@@ -70,6 +70,7 @@ void fields(V& visit, Like<Rule> auto& r) {
     visit("thresholds", r.thresholds);
     visit("required", r.required);
     visit("no_data", r.no_data);
+    visit("implicit", r.implicit);
 }
 template <class V>
 void fields(V& visit, Like<Evidence> auto& r) {

@@ -111,6 +111,8 @@ struct Rule {
     std::vector<Threshold> thresholds;
     bool required = false;  ///< closing needs its proof
     NoData no_data = NoData::blocked;
+    /// A default that nobody wrote: it has no say where the baseline lacks its signal.
+    bool implicit = false;
     bool operator==(const Rule&) const = default;
 };
 

@@ -243,6 +243,7 @@ void SignalLearner::measure_variance(SignalBaseline& out) const {
     };
     const auto values = [](const std::map<std::int64_t, Window>& by_unit) {
         std::vector<Window> list;
+        list.reserve(by_unit.size());
         for (const auto& [number, window] : by_unit) {
             list.push_back(window);
         }

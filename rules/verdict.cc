@@ -12,6 +12,12 @@ bool ignored(const Judged& judged) {
            (judged.judgement == Judgement::no_data && judged.no_data == NoData::ignore);
 }
 
+/// The rule and its signal; once where they are called alike.
+std::string subject(const Judged& judged) {
+    const auto signal = to_string(judged.signal);
+    return judged.rule == judged.signal.name ? signal : fmt::format("{} ({})", judged.rule, signal);
+}
+
 }  // namespace
 
 Verdict verdict_of(const std::vector<Judged>& judgements) {
@@ -32,10 +38,9 @@ std::vector<std::string> missing_proofs(const std::vector<Judged>& judgements) {
     bool proven = false;
     for (const auto& j : judgements) {
         if (j.judgement == Judgement::regressed) {
-            missing.push_back(fmt::format("{} ({}): regressed: {}", j.rule, to_string(j.signal),
-                                          j.evidence.reason));
+            missing.push_back(fmt::format("{}: regressed: {}", subject(j), j.evidence.reason));
         } else if (!ignored(j) && j.judgement != Judgement::proven) {
-            missing.push_back(fmt::format("{} ({}): {}: needs {}", j.rule, to_string(j.signal),
+            missing.push_back(fmt::format("{}: {}: needs {}", subject(j),
                                           j.judgement == Judgement::no_data    ? "no data"
                                           : j.judgement == Judgement::learning ? "learning"
                                                                                : "not yet proven",
@@ -43,7 +48,9 @@ std::vector<std::string> missing_proofs(const std::vector<Judged>& judgements) {
         }
         proven = proven || (j.required && j.judgement == Judgement::proven);
     }
-    if (missing.empty() && !proven) {
+    if (judgements.empty()) {
+        missing.emplace_back("nothing has been judged yet");
+    } else if (missing.empty() && !proven) {
         missing.emplace_back("no required rule has proven anything; mark a rule 'required: true'");
     }
     return missing;

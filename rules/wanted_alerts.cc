@@ -18,11 +18,11 @@ public:
     Builder(const Upgrade& upgrade, const AlertContext& context, Timestamp now)
         : upgrade_{upgrade}, context_{context}, now_{now} {}
 
-    void add(const char* alertname, const char* severity, Labels more, std::string summary,
+    void add(const char* alertname, const char* severity, const Labels& more, std::string summary,
              std::string description, const std::string& page = {}) {
         Alert alert{.upgrade = upgrade_.id};
         alert.labels = context_.external_labels;
-        for (auto& [name, value] : more) {
+        for (const auto& [name, value] : more) {
             alert.labels[name] = value;
         }
         alert.labels["alertname"] = alertname;
@@ -77,7 +77,7 @@ std::vector<Alert> wanted_alerts(const Upgrade& upgrade, const AlertContext& con
         auto labels = j.signal.labels;
         labels["rule"] = j.rule;
         builder.add("HoldfastRegression", j.severity == Severity::warn ? "warning" : "critical",
-                    std::move(labels), j.evidence.reason,
+                    labels, j.evidence.reason,
                     fmt::format("Since the upgrade of {} the rule {} is broken at the level '{}'. "
                                 "holdfast upgrade show {}",
                                 what(upgrade), j.rule, name_of(j.severity), upgrade.id),

@@ -404,19 +404,29 @@ std::string Watch::missing_proof(Timestamp now) const {
     return {};
 }
 
+/// The evidence in one sentence. An effect in the good direction is told as such, with its sign
+/// turned: '30 % (-76 % to 136 %) below its usual 18 ms'.
 std::string Watch::sentence(const Evidence& e) const {
     const auto& name = signal_.name;
-    const bool relative = std::abs(e.baseline) > 0 && !name.ends_with("_ratio");
-    const auto shown = [&](double effect) {
-        return relative ? in_words("_ratio", effect / std::abs(e.baseline))
-                        : in_words(name, effect);
+    const bool share = name.ends_with("_ratio");
+    const bool relative = std::abs(e.baseline) > 0 && !share;
+    const auto shown = [&](double amount) {
+        if (share) {
+            return fmt::format("{:.3g} points", 100 * amount);
+        }
+        return relative ? in_words("_ratio", amount / std::abs(e.baseline))
+                        : in_words(name, amount);
     };
-    const auto* const side = rule_.worse == Direction::down   ? "below"
-                             : rule_.worse == Direction::both ? "off"
-                                                              : "above";
+    const bool better = e.effect < 0;
+    const double turn = better ? -1 : 1;
+    const auto limits = std::minmax({turn * e.effect_lower, turn * e.effect_upper});
+    const bool above = (rule_.worse == Direction::down) == better;
     return fmt::format("{} is {}, {} ({} to {}) {} its usual {} over {}; tolerated {}, margin {}",
-                       to_string(signal_), in_words(name, e.observed), shown(e.effect),
-                       shown(e.effect_lower), shown(e.effect_upper), side,
+                       to_string(signal_), in_words(name, e.observed), shown(turn * e.effect),
+                       shown(limits.first), shown(limits.second),
+                       rule_.worse == Direction::both ? "off"
+                       : above                        ? "above"
+                                                      : "below",
                        in_words(name, e.baseline), in_words(e.window.length()), shown(e.tolerated),
                        shown(e.margin));
 }

@@ -33,7 +33,7 @@ WatchSet::WatchSet(const Upgrade& upgrade, const Baseline& baseline)
                 pairs.push_back({&rule, known.signal, known});
             }
         }
-        if (pairs.size() == before) {
+        if (pairs.size() == before && !rule.implicit) {
             pairs.push_back({&rule, {rule.signal, rule.match}, std::nullopt});
         }
     }

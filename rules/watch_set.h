@@ -15,7 +15,8 @@ namespace holdfast::rules {
 /// it gives the same judgements.
 class WatchSet {
 public:
-    /// A rule whose signal the baseline does not have gets one watch without a baseline.
+    /// A rule whose signal the baseline does not have gets one watch without a baseline; an
+    /// implicit one gets none.
     /// Precondition: `upgrade.window_end_at` is set.
     WatchSet(const Upgrade& upgrade, const Baseline& baseline);
 

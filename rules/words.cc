@@ -62,7 +62,7 @@ std::string in_words(Milliseconds duration) {
     auto rest = duration.count();
     int parts = 0;
     for (const auto& unit : units) {
-        const bool below_seconds = unit.ms == 1 && duration.count() >= 10'000;
+        const bool below_seconds = unit.ms == 1 && duration.count() >= 1'000;
         if (rest >= unit.ms && parts < 2 && !below_seconds) {
             out += fmt::format("{}{} {}", out.empty() ? "" : " ", rest / unit.ms, unit.name);
             rest %= unit.ms;

@@ -13,7 +13,7 @@ namespace asio = boost::asio;
 namespace json = boost::json;
 namespace {
 
-constexpr std::size_t answer_max = 256 * 1024 * 1024;
+constexpr std::size_t answer_max = std::size_t{256} << 20U;
 constexpr Milliseconds change_timeout{300'000};  // a baseline of weeks takes a while to learn
 
 Result<Answer> parsed(const std::pair<int, std::string>& page) {

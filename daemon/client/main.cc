@@ -188,6 +188,11 @@ private:
 }  // namespace
 
 int main(int argc, char** argv) {
-    spdlog::set_level(spdlog::level::off);  // the client speaks by its output and exit code
-    return CommandLine{}.run(argc, argv);
+    try {
+        spdlog::set_level(spdlog::level::off);  // the client speaks by its output and exit code
+        return CommandLine{}.run(argc, argv);
+    } catch (const std::exception& bug) {
+        std::fprintf(stderr, "holdfast: %s; please report this\n", bug.what());
+        return Exit::usage_or_internal;
+    }
 }

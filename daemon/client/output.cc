@@ -13,6 +13,11 @@ std::string number_text(double value) {
     return fmt::format("{:.4g}", value);
 }
 
+/// A share for people: 0.183 is `18.3 %`.
+std::string share_text(double value) {
+    return fmt::format("{:.3g} %", 100 * value);
+}
+
 std::string scalar_text(const json::value& value) {
     switch (value.kind()) {
         case json::kind::string:
@@ -106,6 +111,7 @@ void write_yaml(YAML::Emitter& out, const json::value& value) {
 }  // namespace
 
 std::string text_at(const json::value& value, std::string_view path) {
+    const bool share = path.ends_with("_ratio");
     const auto* at = &value;
     while (!path.empty()) {
         const auto dot = std::min(path.find('.'), path.size());
@@ -116,7 +122,7 @@ std::string text_at(const json::value& value, std::string_view path) {
         }
         path.remove_prefix(std::min(dot + 1, path.size()));
     }
-    return scalar_text(*at);
+    return share && at->is_number() ? share_text(at->to_number<double>()) : scalar_text(*at);
 }
 
 std::string as_table(const json::value& rows, const std::vector<Column>& columns) {

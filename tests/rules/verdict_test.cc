@@ -63,7 +63,11 @@ TEST(MissingProofs, NamesEachRuleWithWhatItLacks) {
         missing_proofs({judged("a", Judgement::proven), judged("b", Judgement::watching),
                         judged("c", Judgement::no_data)}),
         ElementsAre("b (x): not yet proven: needs more data", "c (x): no data: needs more data"));
-    EXPECT_THAT(missing_proofs({}), ElementsAre(HasSubstr("no required rule")));
+    EXPECT_THAT(missing_proofs({}), ElementsAre("nothing has been judged yet"));
+    EXPECT_THAT(missing_proofs({judged("a", Judgement::proven, false)}),
+                ElementsAre(HasSubstr("no required rule")));
+    EXPECT_THAT(missing_proofs({judged("x", Judgement::watching)}),
+                ElementsAre("x: not yet proven: needs more data"));
 }
 
 Upgrade upgrade(Phase phase, Verdict verdict = Verdict::watching) {

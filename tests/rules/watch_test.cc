@@ -301,6 +301,21 @@ TEST(Watch, GivesTheSameBitsForTheSamePoints) {
     EXPECT_EQ(a.evidence.effect_upper, b.evidence.effect_upper);
 }
 
+TEST(Watch, SaysWhichSideOfTheUsualTheSignalIsOn) {
+    const World world;
+    const auto reason = [&](Direction worse, double level) {
+        auto r = rule();
+        r.worse = worse;
+        auto watch = world.watch(r, noisy(0.100, 0.001, 1));
+        return world.feed(watch, noisy(level, 0.001, 2), 0h, 3h).evidence.reason;
+    };
+    EXPECT_THAT(reason(Direction::up, 0.15), HasSubstr(") above its usual 100 ms"));
+    EXPECT_THAT(reason(Direction::up, 0.05), HasSubstr(") below its usual 100 ms"));
+    EXPECT_THAT(reason(Direction::down, 0.05), HasSubstr(") below its usual 100 ms"));
+    EXPECT_THAT(reason(Direction::down, 0.15), HasSubstr(") above its usual 100 ms"));
+    EXPECT_THAT(reason(Direction::both, 0.15), HasSubstr(") off its usual 100 ms"));
+}
+
 TEST(Watch, DoesNotJudgeTheWarmUp) {
     const World world;
     auto plan = world.plan();
