@@ -310,6 +310,8 @@ class Daemon(Program):
 
     def request(self, method, path, body=None, token=None, headers=None, timeout=60):
         """(status, headers, text). `token` None: the daemon's own; "": none at all."""
+        if self.url is None:
+            raise ConnectionRefusedError("holdfastd is not up")
         sent = dict(headers or {})
         token = self.token() if token is None and method != "GET" else token
         if token:
@@ -615,7 +617,7 @@ class HostTree:
         does, add = self._does, self._add
         noise = 1 + self._random.uniform(-0.03, 0.03)
         ticks = passed * self._CPUS * self._TICKS
-        busy = min(1.0, does["cpu_busy"] * noise)
+        busy = does["cpu_busy"] + (noise - 1) * does["cpu_busy"] * (1 - does["cpu_busy"])
         iowait = min(1.0 - busy, does["cpu_iowait"])
         add("cpu_user", ticks * busy * 0.7)
         add("cpu_system", ticks * busy * 0.3)
@@ -666,9 +668,10 @@ class HostTree:
         modes = [self._count(f"cpu_{mode}") for mode in
                  ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest",
                   "guest_nice")]
-        each = " ".join(str(ticks // self._CPUS) for ticks in modes)
         lines = [f"cpu  {' '.join(map(str, modes))}"]
-        lines += [f"cpu{number} {each}" for number in range(self._CPUS)]
+        for number in range(self._CPUS):  # shares that add up to the whole, to the tick
+            share = ((ticks + number) // self._CPUS for ticks in modes)
+            lines.append(f"cpu{number} {' '.join(map(str, share))}")
         lines += ["intr 0", "ctxt 0", f"btime {self._boot_time}", "processes 1",
                   "procs_running 1", "procs_blocked 0"]
         return "\n".join(lines) + "\n"

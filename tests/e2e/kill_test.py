@@ -20,7 +20,8 @@ from harness import wait_for
 
 THRESHOLD_RULE = {"name": "cpu-full", "signal": "cpu_busy_ratio",
                   "thresholds": [{"above": "90%", "for": "0s", "action": "page"}]}
-SERIES_WATCHED = 12
+SERIES_ADDED = 4   # to those that are compared, at each reading, as long as there are
+SERIES_MAX = 16    # fewer than so many
 DELAY_SECONDS_MAX = 1.5
 
 
@@ -36,9 +37,10 @@ class Ledger:
 
     def read(self, daemon, random_source):
         """Adds what the API shows now."""
-        names = daemon.series_names()
-        for name in set(self.series) | set(random_source.sample(sorted(names), min(
-                SERIES_WATCHED, len(names)))):
+        watched = set(self.series)
+        if len(watched) < SERIES_MAX:
+            watched |= set(random_source.sample(sorted(daemon.series_names()), SERIES_ADDED))
+        for name in watched:
             self.series[name] = daemon.series_values(name)
         for upgrade in daemon.get("/upgrades"):
             self.upgrades[upgrade["id"]] = self.identity(upgrade)
@@ -124,7 +126,7 @@ class Kill(harness.TestCase):
         cls.daemon = cls.start(harness.Daemon(harness.binaries(), cls.folder / "holdfast", {
             "defaults": {"interval": "200ms"},
             "collectors": harness.host_collectors("200ms"),
-            "upgrades": {"cycle": "1h", "evaluation_interval": "200ms"},
+            "upgrades": {"cycle": "10m", "evaluation_interval": "200ms"},
             "default_rules": False,
             "rules": [THRESHOLD_RULE],
             "alerting": {"alertmanagers": [{"url": cls.alertmanager.url}],
@@ -164,13 +166,13 @@ class Kill(harness.TestCase):
             ledger.baselines[baseline["id"]] = baseline["digest"]
 
         ledger.read(self.daemon, self.random)
-        with InFlight(self.daemon, "/baselines", itertools.repeat({"cycle": "1h"}, 50), keep):
+        with InFlight(self.daemon, "/baselines", itertools.repeat({"cycle": "10m"}, 50), keep):
             harness.idle(self.random.uniform(0, DELAY_SECONDS_MAX))
             self.daemon.kill()
 
     def during_paging(self, ledger, number):
         """While upgrades are started whose rule is broken at once."""
-        self.host.set(cpu_busy=0.99)
+        self.host.set(cpu_busy=1.0, cpu_iowait=0.0)
         wait_for(lambda: (self.daemon.signal("cpu_busy_ratio") or {}).get("value", 0) > 0.9,
                  "the processors to be busy")
 

@@ -68,8 +68,8 @@ class Metrics(harness.TestCase):
             "the window to be scraped")
         cls.daemon.run("upgrade", "window-end", cls.upgrade)
         wait_for(lambda: cls.prometheus.query(
-            f'holdfast_rule_effect_ratio{{upgrade="{cls.upgrade}",rule="disk-wait"}}'),
-            "an effect to be scraped")
+            f'count_over_time(holdfast_rule_effect_ratio{{upgrade="{cls.upgrade}",'
+            'rule="disk-wait"}[1m]) >= 3'), "effects to be scraped")
 
     @classmethod
     def begin(cls, before, after):

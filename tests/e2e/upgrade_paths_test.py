@@ -7,6 +7,8 @@ compared as a whole: a page too many fails as much as one too few.
 usage: upgrade_paths_test.py FOLDER_OF_BINARIES [-v] [UpgradePaths.test_…]
 """
 
+import re
+
 import harness
 from harness import wait_for
 
@@ -30,7 +32,7 @@ RULES = [
      "match": {"source": "shop", "code": "500"}, "required": True, "worse": "up",
      "tolerated": {"absolute": 0.5}, "margin": {"absolute": 1}},
     {"name": "shop-cpu", "signal": "process_cpu_ratio", "match": {"group": "shop"},
-     "tolerated": {"absolute": 0.12}, "margin": {"absolute": 0.30}},
+     "tolerated": {"absolute": 0.06}, "margin": {"absolute": 0.20}},
     # What it does not change.
     {"name": "host-memory", "signal": "memory_used_ratio", "required": True,
      "tolerated": {"absolute": 0.02}, "margin": {"absolute": 0.05}},
@@ -67,6 +69,11 @@ def pages_of_a_bad_upgrade(upgrade):
     pages += [{"alertname": "HoldfastRegression", "rule": rule, **labels, **common}
               for rule, labels in REGRESSED.items()]
     return {frozenset(page.items()) for page in pages}
+
+
+# "… is 85 %, 55 points (52.7 points to 57.8 points) above its usual …"
+FIGURE = r"(-?[\d.]+(?:e[+-]?\d+)?)[^,(]*?"
+EFFECT = re.compile(rf", {FIGURE} \({FIGURE} to {FIGURE}\)")
 
 
 def without_severity(labels):
@@ -114,10 +121,18 @@ class UpgradePaths(harness.TestCase):
         upgrade = self.daemon.run("upgrade", "start", "--target", TARGET, "--from", "1.0", "--to",
                                   version, "--baseline", self.baseline, "--reason", "e2e")
         self.assertEqual(upgrade["phase"], "window")
+        self.addCleanup(self.put_back, upgrade["id"])
         self.shop.become(version)
         self.wait_until_seen(self.shop.pid)
         self.daemon.run("upgrade", "window-end", upgrade["id"])
         return upgrade["id"]
+
+    def put_back(self, upgrade):
+        """A test that failed must not be in the way of the other one."""
+        if self.shop.version != "1.0":
+            self.shop.become("1.0")
+        if self.daemon.get(f"/upgrades/{upgrade}")["phase"] in ("window", "watching"):
+            self.daemon.run("upgrade", "cancel", upgrade)
 
     def wait_until_seen(self, pid):
         """Until all that the new process did at its start is behind us."""
@@ -156,6 +171,7 @@ class UpgradePaths(harness.TestCase):
         self.assertEqual(self.daemon.client("upgrade", "close", upgrade).code, 4,
                          "a regressed upgrade cannot be closed")
         self.assert_severities(upgrade)
+        self.assert_summaries_make_sense(upgrade)
         judgements = self.judgements(upgrade)
         self.assertEqual({rule for rule, said in judgements.items() if said == "regressed"},
                          set(REGRESSED))
@@ -177,6 +193,15 @@ class UpgradePaths(harness.TestCase):
         self.assertIn("critical", by_name["HoldfastRegression"])
         self.assertLessEqual(by_name["HoldfastRegression"], {"warning", "critical"})
 
+    def assert_summaries_make_sense(self, upgrade):
+        """The interval in a page's words holds the effect, and excludes zero."""
+        for page in self.pager.pages(upgrade=upgrade, alertname="HoldfastRegression"):
+            summary = page.annotations["summary"]
+            found = EFFECT.search(summary)
+            self.assertTrue(found, summary)
+            effect, lower, upper = map(float, found.groups())
+            self.assertTrue(0 < lower <= effect <= upper, summary)
+
     def test_good_upgrade_is_proven_and_closed_without_a_page(self):
         upgrade = self.start_upgrade("2.1")
         self.assert_close_is_refused(upgrade)
@@ -194,10 +219,12 @@ class UpgradePaths(harness.TestCase):
         self.assertEqual(self.pages(upgrade), {frozenset({
             ("alertname", "HoldfastWatchdog"), ("upgrade", upgrade), ("target", TARGET)})})
         self.assert_each_once(upgrade)
-        self.shop.become("1.0")
 
     def assert_close_is_refused(self, upgrade):
         """Before the proof: exit 4 with the missing proofs, 409 with their list."""
+        self.assertEqual(self.daemon.client("upgrade", "close", upgrade).code, 4,
+                         "not even before anything was judged")
+        wait_for(lambda: self.judgements(upgrade), "the first judgements", 10)
         refused = self.daemon.client("upgrade", "close", upgrade)
         self.assertEqual(refused.code, 4, refused.out + refused.err)
         self.assertIn("shop-latency", refused.out + refused.err)
