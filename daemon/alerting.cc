@@ -11,6 +11,7 @@
 #include "collectors/run_blocking.h"
 #include "daemon/quantities.h"
 #include "daemon/run_until_one_ends.h"
+#include "daemon/waiting.h"
 
 namespace holdfast::daemon {
 namespace asio = boost::asio;
@@ -213,13 +214,7 @@ asio::awaitable<void> Alerting::serve(std::shared_ptr<Peer> peer) {
 
 asio::awaitable<void> Alerting::wait_for_change(Milliseconds longest) {
     asio::steady_timer timer{co_await asio::this_coro::executor, longest};
-    waiters_.push_back(&timer);
-    struct Leave {
-        std::vector<asio::steady_timer*>& waiters;
-        asio::steady_timer* timer;
-        ~Leave() { std::erase(waiters, timer); }
-    };
-    const Leave leave{waiters_, &timer};
+    const Waiting waiting{waiters_, timer};
     co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
 }
 

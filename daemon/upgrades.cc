@@ -11,6 +11,7 @@
 #include "collectors/run_blocking.h"
 #include "daemon/quantities.h"
 #include "daemon/schedule.h"
+#include "daemon/waiting.h"
 #include "model/names.h"
 #include "rules/verdict.h"
 #include "rules/words.h"
@@ -572,13 +573,7 @@ asio::awaitable<Result<Upgrade>> Upgrades::wait(std::string id, std::uint64_t si
             co_return present;
         }
         asio::steady_timer timer{executor, deadline};
-        waiters_.push_back(&timer);
-        struct Leave {
-            std::vector<asio::steady_timer*>& waiters;
-            asio::steady_timer* timer;
-            ~Leave() { std::erase(waiters, timer); }
-        };
-        const Leave leave{waiters_, &timer};
+        const Waiting waiting{waiters_, timer};
         co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
     }
 }

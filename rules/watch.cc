@@ -64,9 +64,10 @@ void Watch::add(const Point& point) {
     if (last_point_ && point.at > *last_point_) {
         step_ = std::min(step_.value_or(point.at - *last_point_), point.at - *last_point_);
     }
+    const auto before = last_point_.value_or(point.at);
     last_point_ = point.at;
     last_value_ = point.value();
-    judge_thresholds(point);
+    judge_thresholds(point, before);
     if (const auto done = builder_.add(point); done && baseline_) {
         take(*done);
     }
@@ -183,7 +184,8 @@ void Watch::judge_windows(Timestamp now) {
     check_recovery(now);
 }
 
-void Watch::judge_thresholds(const Point& point) {
+/// `before` is the time of the point before.
+void Watch::judge_thresholds(const Point& point, Timestamp before) {
     const auto gap_max = std::max<Milliseconds>(silence_steps * step(), std::chrono::minutes{1});
     for (std::size_t i = 0; i < thresholds_.size(); ++i) {
         const auto& threshold = rule_.thresholds[i];
@@ -212,7 +214,15 @@ void Watch::judge_thresholds(const Point& point) {
             raise(threshold.action, point.at, std::move(regression));
         }
     }
-    if (regression_ && regression_->by_threshold && !baseline_) {
+    const bool any_beyond =
+        std::any_of(rule_.thresholds.begin(), rule_.thresholds.end(),
+                    [&](const Threshold& t) { return beyond(t, point.value()); });
+    if (any_beyond) {
+        calm_since_.reset();
+    } else if (!calm_since_ || point.at - before > gap_max) {
+        calm_since_ = point.at;  // no data in between is no calm
+    }
+    if (regression_ && regression_->by_threshold) {
         check_recovery(point.at);
     }
 }
@@ -229,19 +239,18 @@ void Watch::raise(Severity severity, Timestamp now, Regression regression) {
     }
 }
 
-/// A regression ends by evidence: as long as it took to fire, the mean was at most tolerated, and
-/// nothing fires any more.
+/// A regression ends by evidence, by the same test: for as long as it took to fire, no point was
+/// beyond a threshold and, where a window fired, the mean was at most tolerated.
 void Watch::check_recovery(Timestamp now) {
-    if (!regression_ || std::any_of(thresholds_.begin(), thresholds_.end(),
-                                    [](const ThresholdState& t) { return t.holds; })) {
+    if (!regression_) {
         return;
     }
     const auto took = std::max(regression_->since - regression_->window_begin,
                                static_cast<int>(blocks_min) * plan_.block);
-    if (now - regression_->since < took) {
+    if (now - regression_->since < took || !calm_since_ || now - *calm_since_ < took) {
         return;
     }
-    if (baseline_) {
+    if (!regression_->by_threshold) {
         std::size_t first = prefix_.size() - 1;
         while (first > 0 && prefix_[first - 1].at >= now - took) {
             --first;
@@ -250,8 +259,6 @@ void Watch::check_recovery(Timestamp now) {
         if (recent.blocks < blocks_min || recent.effect > tolerated_) {
             return;
         }
-    } else if (now - *last_point_ > took) {
-        return;
     }
     regression_.reset();
     recovered_at_ = now;

@@ -89,7 +89,7 @@ private:
 
     void take(const Block& block);
     void judge_windows(Timestamp now);
-    void judge_thresholds(const Point& point);
+    void judge_thresholds(const Point& point, Timestamp before);
     void raise(Severity severity, Timestamp now, Regression regression);
     void check_recovery(Timestamp now);
     void start_proof(Timestamp at);
@@ -129,6 +129,7 @@ private:
     std::vector<ThresholdState> thresholds_;
     std::optional<Regression> regression_;
     std::optional<Timestamp> recovered_at_;
+    std::optional<Timestamp> calm_since_;  ///< beyond no threshold, without a gap, since
     std::optional<Timestamp> last_point_;
     std::optional<Milliseconds> step_;  ///< smallest time between two points
     double last_value_ = 0;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int format_newest = 1;
 constexpr auto format_key = "format";
-constexpr std::size_t mebibyte = 1024 * 1024;
+constexpr std::size_t mebibyte = std::size_t{1} << 20U;
 
 rocksdb::ColumnFamilyOptions family_options(const Family& family,
                                             const std::shared_ptr<rocksdb::Cache>& cache) {
@@ -20,7 +20,7 @@ rocksdb::ColumnFamilyOptions family_options(const Family& family,
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = cache;
     table.cache_index_and_filter_blocks = true;
-    table.block_size = 16 * 1024;
+    table.block_size = std::size_t{16} << 10U;
     table.format_version = 5;
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     options.write_buffer_size = 2 * mebibyte;

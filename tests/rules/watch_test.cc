@@ -220,6 +220,27 @@ TEST(Watch, ResetsAThresholdWhenTheValueComesBackOrDataIsMissing) {
     EXPECT_EQ(world.feed(watch, high, 20min, 4min).judgement, Judgement::learning);
 }
 
+TEST(Watch, EndsABrokenThresholdOnlyAfterAsLongAsItTookToFire) {
+    World world;
+    world.step = 10s;
+    world.cycle = 60s * 60;  // blocks of a minute
+    auto limited = rule();
+    limited.thresholds = {{Threshold::Side::above, 0.9, 5min, Severity::page}};
+    Watch watch{limited, {"x_seconds", {}}, std::nullopt, world.plan()};
+    const auto high = [](Timestamp at) { return gauge(at, 0.95); };
+    const auto low = [](Timestamp at) { return gauge(at, 0.5); };
+    ASSERT_EQ(world.feed(watch, high, 0s, 10min).judgement, Judgement::regressed);
+    EXPECT_EQ(world.feed(watch, low, 10min, 10s).judgement, Judgement::regressed);
+    EXPECT_EQ(world.feed(watch, low, 10min + 10s, 4min + 40s).judgement, Judgement::regressed);
+    EXPECT_EQ(world.feed(watch, high, 15min, 10s).judgement, Judgement::regressed);
+    EXPECT_EQ(world.feed(watch, low, 15min + 10s, 4min).judgement, Judgement::regressed);
+    // Ten minutes without data are no evidence of anything.
+    EXPECT_EQ(world.feed(watch, low, 30min, 10s).judgement, Judgement::regressed);
+    const auto ended = world.feed(watch, low, 30min + 10s, 5min);
+    EXPECT_EQ(ended.judgement, Judgement::learning);
+    EXPECT_TRUE(ended.recovered_at);
+}
+
 TEST(Watch, SpeaksOfFallsWhenFallsAreWorse) {
     const World world;
     auto falls = rule();
