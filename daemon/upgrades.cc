@@ -23,6 +23,8 @@ namespace {
 constexpr std::size_t text_max = 4096;
 constexpr std::size_t name_max = 256;
 constexpr auto store_evidence_every = std::chrono::minutes{5};
+constexpr auto refresh_alerts_every =
+    std::chrono::seconds{5};  // their figures, and what is overdue
 constexpr auto us = "holdfast";
 
 std::optional<std::uint64_t> number_of(const std::string& id) {
@@ -232,7 +234,10 @@ asio::awaitable<void> Upgrades::apply(std::uint64_t number, std::vector<Judged> 
     const bool changed = verdict != present.verdict || !same_words(judgements, present.judgements);
     if (!changed && now - stored_at_[number] < store_evidence_every) {
         present.judgements = std::move(judgements);  // newer figures, the same words
-        co_await deps_.alerting.reconcile(present);
+        if (now - reconciled_at_[number] >= refresh_alerts_every) {
+            reconciled_at_[number] = now;
+            co_await deps_.alerting.reconcile(present);
+        }
         co_return;
     }
     auto next = present;

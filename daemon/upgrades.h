@@ -117,6 +117,7 @@ private:
     std::map<std::uint64_t, std::shared_ptr<const Baseline>> baselines_;
     std::map<std::uint64_t, std::shared_ptr<Live>> live_;
     std::map<std::uint64_t, Timestamp> stored_at_;
+    std::map<std::uint64_t, Timestamp> reconciled_at_;
     std::vector<boost::asio::steady_timer*> waiters_;
     std::atomic<bool> stopping_ = false;
 };

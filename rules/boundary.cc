@@ -8,7 +8,7 @@
 namespace holdfast::rules {
 namespace {
 
-constexpr double smallest_tail = 1e-280;  // beyond it quantiles overflow; z > 35 either way
+constexpr double smallest_tail = 1e-100;  // z = 21: beyond it Student's quantile overflows
 
 }  // namespace
 
@@ -18,10 +18,13 @@ double mixture_boundary(double standard_error, double prior_scale, double alpha)
 }
 
 double student_for_normal(double z, double freedom) {
-    const boost::math::normal_distribution<double> normal;
-    const boost::math::students_t_distribution<double> student{freedom};
+    // Doubles throughout: long double costs several times as much and decides nothing here.
+    using namespace boost::math::policies;
+    using Doubles = policy<promote_double<false>, overflow_error<ignore_error>>;
+    const boost::math::normal_distribution<double, Doubles> normal;
+    const boost::math::students_t_distribution<double, Doubles> student{freedom};
     const double tail = std::max(cdf(complement(normal, z)), smallest_tail);
-    return quantile(complement(student, tail));
+    return std::max(z, quantile(complement(student, tail)));
 }
 
 }  // namespace holdfast::rules

@@ -45,7 +45,13 @@ TEST(StudentForNormal, AsksForMoreWhereTheVarianceIsLessKnown) {
     EXPECT_NEAR(student_for_normal(1.959964, 1e6), 1.959964, 1e-4);
     EXPECT_NEAR(student_for_normal(1.959964, 10), 2.2281, 1e-3);  // t table, 97.5 %, 10 df
     EXPECT_GT(student_for_normal(4, 5), student_for_normal(4, 30));
-    EXPECT_TRUE(std::isfinite(student_for_normal(60, 3)));
+    for (const double z : {0.0, 1.0, 20.0, 21.5, 60.0, 1e6, 1e200}) {
+        for (const double freedom : {1.0, 3.0, 30.0}) {
+            const double t = student_for_normal(z, freedom);
+            EXPECT_FALSE(std::isnan(t)) << z << " " << freedom;
+            EXPECT_GE(t, z);
+        }
+    }
 }
 
 }  // namespace
