@@ -43,12 +43,20 @@ Labels of_rule(const Upgrade& upgrade, const Judged& judged) {
     return merged(std::move(labels), signal_labels(judged.signal));
 }
 
+/// A label set rendered once for many lines: `{a="1",b="2"`, without the brace at its end.
+std::string opened(const Labels& labels) {
+    auto text = to_string(Series{{}, labels, SeriesType::gauge});
+    text.pop_back();
+    return text;
+}
+
 /// One 0/1 line for every state that there is: a state set.
 template <class E>
-void state_set(TextPage& page, const char* name, Labels labels, const char* label, E present) {
+void state_set(TextPage& page, std::string_view name, std::string_view labels,
+               std::string_view label, E present) {
     for (const auto& [state, word] : Names<E>::table) {
-        labels[label] = word;
-        page.value(name, labels, state == present ? 1 : 0);
+        page.rendered(fmt::format("{}{},{}=\"{}\"}}", name, labels, label, word),
+                      state == present ? 1 : 0);
     }
 }
 
@@ -65,12 +73,12 @@ void write_upgrades(TextPage& page, const std::vector<const Upgrade*>& shown) {
     }
     page.family("holdfast_upgrade_phase", SeriesType::gauge, "Whether the upgrade is in the phase");
     for (const auto* u : shown) {
-        state_set(page, "holdfast_upgrade_phase", of_upgrade(*u), "phase", u->phase);
+        state_set(page, "holdfast_upgrade_phase", opened(of_upgrade(*u)), "phase", u->phase);
     }
     page.family("holdfast_upgrade_verdict", SeriesType::gauge,
                 "Whether the upgrade has the verdict");
     for (const auto* u : shown) {
-        state_set(page, "holdfast_upgrade_verdict", of_upgrade(*u), "verdict", u->verdict);
+        state_set(page, "holdfast_upgrade_verdict", opened(of_upgrade(*u)), "verdict", u->verdict);
     }
     const auto times = [&](const char* name, const char* help, auto&& get) {
         bool begun = false;
@@ -97,25 +105,32 @@ void write_judgements(TextPage& page, const std::vector<const Upgrade*>& shown) 
     if (!any) {
         return;
     }
-    page.family("holdfast_rule_judgement", SeriesType::gauge, "Whether the rule says so");
+    struct Line {
+        const Judged* judged;
+        std::string labels;
+    };
+    std::vector<Line> lines;
     for (const auto* u : shown) {
         for (const auto& j : u->judgements) {
-            state_set(page, "holdfast_rule_judgement", of_rule(*u, j), "judgement", j.judgement);
+            lines.push_back({&j, opened(of_rule(*u, j))});
         }
+    }
+    page.family("holdfast_rule_judgement", SeriesType::gauge, "Whether the rule says so");
+    for (const auto& line : lines) {
+        state_set(page, "holdfast_rule_judgement", line.labels, "judgement",
+                  line.judged->judgement);
     }
     const auto figures = [&](const char* name, const char* help, auto&& get) {
         bool begun = false;
-        for (const auto* u : shown) {
-            for (const auto& j : u->judgements) {
-                const double figure = get(j.evidence);
-                if (!std::isfinite(figure)) {
-                    continue;  // no baseline, or one of zero: there is no ratio
-                }
-                if (!std::exchange(begun, true)) {
-                    page.family(name, SeriesType::gauge, help);
-                }
-                page.value(name, of_rule(*u, j), figure);
+        for (const auto& line : lines) {
+            const double figure = get(line.judged->evidence);
+            if (!std::isfinite(figure)) {
+                continue;  // no baseline, or one of zero: there is no ratio
             }
+            if (!std::exchange(begun, true)) {
+                page.family(name, SeriesType::gauge, help);
+            }
+            page.rendered(fmt::format("{}{}}}", name, line.labels), figure);
         }
     };
     const auto ratio = [](const Evidence& e, double amount) {
@@ -151,7 +166,7 @@ void write_signals(TextPage& page, const LiveSignals& signals, Timestamp now) {
 
 void write_bands(TextPage& page, const Upgrades& upgrades, Timestamp now) {
     struct Line {
-        Labels labels;
+        std::string labels;
         rules::Band band;
     };
     std::vector<Line> lines;
@@ -164,7 +179,8 @@ void write_bands(TextPage& page, const Upgrades& upgrades, Timestamp now) {
         for (const auto& signal : baseline->signals) {
             if (const auto band = rules::band_at(signal, clock, now)) {
                 lines.push_back(
-                    {merged({{"upgrade", upgrade.id}}, signal_labels(signal.signal)), *band});
+                    {opened(merged({{"upgrade", upgrade.id}}, signal_labels(signal.signal))),
+                     *band});
             }
         }
     }
@@ -173,7 +189,7 @@ void write_bands(TextPage& page, const Upgrades& upgrades, Timestamp now) {
             page.family(name, SeriesType::gauge, help);
         }
         for (const auto& line : lines) {
-            page.value(name, line.labels, line.band.*member);
+            page.rendered(fmt::format("{}{}}}", name, line.labels), line.band.*member);
         }
     };
     write("holdfast_baseline_lower", "5 % limit of the baseline in the present season",
