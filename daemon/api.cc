@@ -300,7 +300,6 @@ asio::awaitable<ServerResponse> Api::dispatch(ServerRequest request) {
     }
     if (request.method == "GET") {
         if (path == "/metrics") {
-            deps_.metrics.signals_dropped.Increment(0);
             co_return ServerResponse{200, std::string{TextPage::content_type},
                                      metrics_page(deps_.metrics, deps_.board, deps_.signals,
                                                   deps_.upgrades, deps_.clock.now())};

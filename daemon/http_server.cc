@@ -105,9 +105,10 @@ asio::awaitable<void> converse(tcp::socket socket, const HttpHandler& handler,
             if (head) {
                 request.method = "GET";
             }
-            stream.expires_after(HttpServer::answer_timeout);
+            stream.expires_never();  // learning a baseline of weeks takes as long as it takes
             answer = co_await handler(std::move(request));
         }
+        stream.expires_after(HttpServer::write_timeout);
         metrics.http_requests.Add({{"code", std::to_string(answer.status)}}).Increment();
         auto response = to_response(std::move(answer), keep_alive, head);
         http::response_serializer<http::string_body> serializer{response};

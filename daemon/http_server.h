@@ -44,8 +44,8 @@ public:
     static constexpr std::size_t connections_max = 128;
     static constexpr std::size_t header_max = std::size_t{16} << 10U;
     static constexpr std::size_t body_max = std::size_t{64} << 10U;
-    static constexpr Milliseconds read_timeout{15'000};  ///< for a request, and between two
-    static constexpr Milliseconds answer_timeout{90'000};
+    static constexpr Milliseconds read_timeout{15'000};   ///< for a request, and between two
+    static constexpr Milliseconds write_timeout{60'000};  ///< for the peer to take an answer
 
     /// Listens on `address` (`127.0.0.1:9750`, `[::1]:0`). Errc::config for an address that is
     /// none, Errc::io when it cannot be bound.

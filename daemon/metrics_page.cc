@@ -237,6 +237,9 @@ void write_process(TextPage& page) {
 std::string metrics_page(SelfMetrics& self, LiveBoard& board, const LiveSignals& signals,
                          const Upgrades& upgrades, Timestamp now) {
     TextPage page;
+    // Reconfigured signals count from zero again; the counter does not.
+    self.signals_dropped.Increment(
+        std::max(0.0, static_cast<double>(signals.dropped()) - self.signals_dropped.Value()));
     page.family("holdfast_build_info", SeriesType::gauge, "The version of holdfastd");
     page.value("holdfast_build_info", {{"version", std::string{version}}}, 1);
     for (const auto& family : self.registry->Collect()) {

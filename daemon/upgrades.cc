@@ -155,6 +155,7 @@ asio::awaitable<Result<void>> Upgrades::load() {
             co_return tl::unexpected(
                 replayed.error().while_doing("replay the watch of upgrade " + upgrade.id));
         }
+        live->watches->resume(deps_.clock.now());
     }
     co_return Result<void>{};
 }

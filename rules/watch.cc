@@ -445,7 +445,8 @@ Milliseconds Watch::step() const {
 
 bool Watch::silent(Timestamp now) const {
     const auto limit = std::max<Milliseconds>(silence_steps * step(), silence_min);
-    return now - last_point_.value_or(plan_.begin) > limit;
+    const auto heard = last_point_.value_or(plan_.begin);
+    return now - std::max(heard, resumed_at_.value_or(heard)) > limit;
 }
 
 Judged Watch::judged(Timestamp now) const {

@@ -46,6 +46,8 @@ public:
     void add(const Point& point);
     /// A person says that the regression is over: watching again, the proof starts anew.
     void acknowledge(Timestamp at);
+    /// The watcher itself was away until `at`: silence is measured from then on.
+    void resume(Timestamp at) { resumed_at_ = at; }
     /// What the rule says at `now`, which is not before the last point.
     Judged judged(Timestamp now) const;
 
@@ -129,6 +131,7 @@ private:
     std::vector<ThresholdState> thresholds_;
     std::optional<Regression> regression_;
     std::optional<Timestamp> recovered_at_;
+    std::optional<Timestamp> resumed_at_;
     std::optional<Timestamp> calm_since_;  ///< beyond no threshold, without a gap, since
     std::optional<Timestamp> last_point_;
     std::optional<Milliseconds> step_;  ///< smallest time between two points

@@ -83,6 +83,12 @@ std::vector<Judged> WatchSet::judged(Timestamp now) const {
     return out;
 }
 
+void WatchSet::resume(Timestamp at) {
+    for (auto& watch : watches_) {
+        watch.resume(at);
+    }
+}
+
 void WatchSet::acknowledge(std::string_view rule, Timestamp at) {
     for (auto& watch : watches_) {
         if (watch.rule().name == rule) {

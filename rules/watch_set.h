@@ -24,6 +24,8 @@ public:
     void observe(std::string_view source, Timestamp at, const Reading& reading);
     /// Every rule's judgement, in the order of the rules.
     std::vector<Judged> judged(Timestamp now) const;
+    /// Judging was interrupted until `at` (a restart): silence is measured from then on.
+    void resume(Timestamp at);
     /// A person says that the regressions of `rule` are over.
     void acknowledge(std::string_view rule, Timestamp at);
 

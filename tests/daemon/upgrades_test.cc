@@ -311,6 +311,19 @@ TEST_F(UpgradesTest, IsBlockedWhenARequiredSignalStops) {
     EXPECT_EQ(world->now("u1").verdict, Verdict::watching);
 }
 
+TEST_F(UpgradesTest, DoesNotTakeItsOwnAbsenceForSilence) {
+    world->begin();
+    world->live(10s, 10);
+    const auto away = world->clock.now() + 10min;
+    world.reset();
+    world.emplace(folder.path(), away);
+    world->run(world->upgrades->evaluate_all());
+    EXPECT_EQ(world->now("u1").verdict, Verdict::watching);
+    world->clock.set(away + 16s);
+    world->run(world->upgrades->evaluate_all());
+    EXPECT_EQ(world->now("u1").verdict, Verdict::blocked);
+}
+
 TEST_F(UpgradesTest, PinsWhatBaselinesAndOpenUpgradesNeed) {
     world->begin();
     const auto pinned = world->upgrades->pinned();
