@@ -39,9 +39,9 @@ TEST(DefaultSignals, AreAllInTheDocsWithTheirRules) {
     for (std::size_t i = 0; i < signals.size(); ++i) {
         const auto& s = signals[i];
         const auto& r = rules[i];
-        EXPECT_THAT(text, HasSubstr(fmt::format("| `{}` | {} | {} | {:g} % or ", s.name,
-                                                name_of(s.kind), name_of(s.worse),
-                                                100 * r.tolerated.relative)));
+        EXPECT_THAT(text,
+                    HasSubstr(fmt::format("| `{}` | {} | {} | {:g} % or ", s.name, name_of(s.kind),
+                                          name_of(s.worse), 100 * r.tolerated.relative)));
         EXPECT_THAT(text, HasSubstr(fmt::format("| {} |\n", s.help)));
     }
 }
