@@ -87,8 +87,7 @@ ServerResponse failed(const Error& why) {
 }
 
 ServerResponse no_such_path(const std::string& path) {
-    return error(404,
-                 fmt::format("no such path {}; see /api/v1/status/build and docs/api.md", path));
+    return error(404, fmt::format("no such path {}; see docs/operators-guide.md", path));
 }
 
 json::value upgrade_summary(const Upgrade& upgrade) {

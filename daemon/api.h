@@ -24,7 +24,7 @@ struct RuntimeInfo {
 };
 
 /// The HTTP interface: health, metrics, and /api/v1 in the Prometheus envelope. Reading needs no
-/// token; every request that changes something does. Ref: docs/api.md.
+/// token; every request that changes something does. Ref: docs/operators-guide.md.
 class Api {
 public:
     struct Deps {

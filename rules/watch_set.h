@@ -38,7 +38,7 @@ private:
     std::vector<std::vector<std::size_t>> by_signal_;  ///< watches of each of the deriver's signals
 };
 
-/// The longest season-level band of a baseline for charts: level and the 5 % and 95 % limits of a
+/// The band of a baseline for charts: level and the 5 % and 95 % limits of a
 /// single block at `at`; nothing where the season was not seen.
 struct Band {
     double lower;
