@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "daemon/client/commands.h"
+#include "daemon/client/replay.h"
 #include "daemon/quantities.h"
 #include "daemon/version.h"
 
@@ -163,6 +164,7 @@ private:
              [this] { return alerts_list(context_); });
         verb(alerts, "test", "send a test alert to every Alertmanager",
              [this] { return alerts_test(context_); });
+        add_replay();
         auto* const collect = verb(&app_, "collect", "read every collector, without a daemon",
                                    [this] { return collect_once(options_); });
         collect->add_flag("--once", once_, "one cycle, as Prometheus text")->required();
@@ -173,9 +175,25 @@ private:
         collect->add_option("--paths.rootfs", options_.rootfs, "default: /");
     }
 
+    void add_replay() {
+        auto* const sub = verb(&app_, "replay", "judge recorded data, without a daemon",
+                               [this] { return replay(replay_); });
+        sub->add_option("--baseline", replay_.baseline, "CSV of the time before, may be .gz");
+        sub->add_option("--after", replay_.after, "CSV of the time after, may be .gz");
+        sub->add_option("--case", replay_.case_file, "case.json: step, upgrade time, metrics");
+        sub->add_option("--many", replay_.many, "a folder of cases instead");
+        sub->add_option("--results", replay_.results, "folder for CASE/result.json");
+        sub->add_option("--jobs", replay_.jobs, "cases at once; default: one per processor");
+        sub->add_option("--cycle", replay_.cycle, "business cycle, 7d");
+        sub->add_option("--timezone", replay_.timezone, "IANA name; default: UTC");
+        sub->add_option("-o,--output", replay_.output, "file for the result; default: stdout");
+        sub->add_flag("--exit-code", replay_.exit_code, "say the verdict by the exit code");
+    }
+
     CLI::App app_{"holdfast, the command line of holdfastd", "holdfast"};
     Context context_;
     StartArguments start_;
+    ReplayArguments replay_;
     daemon::ServiceOptions options_;
     std::string id_, by_, reason_, text_, range_, series_, query_start_, query_end_;
     std::string source_ = "local";

@@ -1,0 +1,360 @@
+#include "daemon/client/replay.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <mutex>
+#include <thread>
+
+#include "daemon/client/connection.h"
+#include "daemon/client/output.h"
+#include "daemon/client/replay_data.h"
+#include "daemon/quantities.h"
+#include "model/names.h"
+
+namespace holdfast::client {
+namespace fs = std::filesystem;
+namespace json = boost::json;
+namespace {
+
+using rules::EnsembleAlert;
+using rules::EnsembleJudged;
+using rules::EnsembleSignal;
+
+int complain(const Error& error) {
+    std::cerr << "holdfast: " << error.message() << '\n';
+    return Exit::usage_or_internal;
+}
+
+// ---- JSON
+
+json::value number(double value) {
+    return std::isfinite(value) ? json::value(value) : json::value{};
+}
+
+json::value seconds(Timestamp at) {
+    const auto ms = at.time_since_epoch().count();
+    return ms % 1000 == 0 ? json::value(ms / 1000) : json::value(static_cast<double>(ms) / 1000);
+}
+
+json::object alert_json(const EnsembleAlert& alert, const EnsembleSignal& signal) {
+    return {{"metric", signal.name},      {"severity", name_of(alert.severity)},
+            {"at", seconds(alert.at)},    {"until", seconds(alert.until)},
+            {"detector", alert.detector}, {"effect_ratio", number(alert.effect_ratio)}};
+}
+
+json::object judged_json(const EnsembleJudged& judged, const EnsembleSignal& signal) {
+    return {{"metric", signal.name},
+            {"judgement", name_of(judged.judgement)},
+            {"severity", name_of(judged.severity)},
+            {"effect_ratio", number(judged.effect_ratio)},
+            {"effect_lower_ratio", number(judged.effect_lower_ratio)},
+            {"effect_upper_ratio", number(judged.effect_upper_ratio)},
+            {"margin_ratio", number(judged.margin_ratio)},
+            {"coverage_ratio", number(judged.coverage_ratio)},
+            {"reason", judged.reason}};
+}
+
+int exit_for(std::string_view verdict) {
+    if (verdict == "pass") {
+        return Exit::ok;
+    }
+    return verdict == "fail" ? Exit::rollback : Exit::still_watching;
+}
+
+// ---- one case
+
+struct CaseFiles {
+    fs::path baseline;
+    fs::path after;
+    fs::path description;  ///< case.json; empty: there is none
+};
+
+/// What was said of one case.
+struct Replayed {
+    std::string verdict;
+    std::size_t alerts = 0;
+    std::string result;  ///< text of result.json
+};
+
+Result<ReplayData> load(const CaseFiles& files, const ReplayOptions& options) {
+    const auto wanted =
+        files.description.empty() ? Result<ReplayCase>{ReplayCase{}} : read_case(files.description);
+    if (!wanted) {
+        return tl::unexpected(wanted.error());
+    }
+    const auto baseline = read_recording(files.baseline);
+    if (!baseline) {
+        return tl::unexpected(baseline.error());
+    }
+    const auto after = read_recording(files.after);
+    if (!after) {
+        return tl::unexpected(after.error());
+    }
+    return prepare_replay(*baseline, *after, *wanted, options);
+}
+
+Replayed judge(const ReplayData& data) {
+    rules::EnsembleWatch watch{rules::learn_ensemble(data.plan, data.signals, data.history)};
+    std::vector<rules::Cell> row(data.signals.size());
+    const auto cells = data.after.empty() ? 0 : data.after.front().size();
+    for (std::size_t k = 0; k < cells; ++k) {
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            row[i] = data.after[i][k];
+        }
+        watch.take(row);
+    }
+    watch.finish();
+    const auto alerts = watch.alerts();
+    const auto judged = watch.judged();
+    return {std::string{replay_verdict(data.signals, alerts, judged)}, alerts.size(),
+            as_json(replay_result(data.signals, alerts, judged))};
+}
+
+Result<Replayed> replay_case(const CaseFiles& files, const ReplayOptions& options) {
+    const auto data = load(files, options);
+    if (!data) {
+        return tl::unexpected(data.error());
+    }
+    return judge(*data);
+}
+
+/// Writes `text` so that `file` is seen whole or not at all; a pipe or device is written to.
+Result<void> write_whole(const fs::path& file, const std::string& text) {
+    std::error_code why;
+    const auto kind = fs::symlink_status(file, why).type();
+    const bool replace = kind == fs::file_type::not_found || kind == fs::file_type::regular;
+    auto temporary = file;
+    temporary += replace ? ".new" : "";
+    errno = 0;
+    std::ofstream out{temporary, std::ios::binary | std::ios::trunc};
+    out << text;
+    out.close();
+    if (!out) {
+        const int reason = errno;
+        if (replace) {
+            fs::remove(temporary, why);
+        }
+        return failure(Errc::io, "write {}: {}", temporary.string(), std::strerror(reason));
+    }
+    why.clear();
+    if (replace) {
+        fs::rename(temporary, file, why);
+    }
+    if (why) {
+        return failure(Errc::io, "write {}: {}", file.string(), why.message());
+    }
+    return {};
+}
+
+int replay_one(const ReplayArguments& arguments, const ReplayOptions& options) {
+    const auto replayed =
+        replay_case({arguments.baseline, arguments.after, arguments.case_file}, options);
+    if (!replayed) {
+        return complain(replayed.error());
+    }
+    if (arguments.output.empty() || arguments.output == "-") {
+        if (!(std::cout << replayed->result << std::flush)) {
+            return complain({Errc::io, "write the result: standard output is closed"});
+        }
+    } else if (const auto written = write_whole(arguments.output, replayed->result); !written) {
+        return complain(written.error());
+    }
+    return arguments.exit_code ? exit_for(replayed->verdict) : static_cast<int>(Exit::ok);
+}
+
+// ---- many cases
+
+/// Folders of `cases` that hold any file of a case, by name.
+Result<std::vector<std::string>> case_names(const fs::path& cases) {
+    std::error_code why;
+    std::vector<std::string> out;
+    for (fs::directory_iterator at{cases, why}, end; !why && at != end; at.increment(why)) {
+        const auto& folder = at->path();
+        std::error_code ignored;
+        const auto has = [&](const char* name) {
+            return fs::exists(recorded_file(folder / name), ignored);
+        };
+        if (has("baseline.csv") || has("after.csv") || has("case.json")) {
+            out.push_back(folder.filename().string());
+        }
+    }
+    if (why) {
+        return failure(Errc::io, "read {}: {}", cases.string(), why.message());
+    }
+    if (out.empty()) {
+        return failure(Errc::invalid,
+                       "no cases in {}: expected folders with baseline.csv, after.csv, case.json",
+                       cases.string());
+    }
+    std::sort(out.begin(), out.end());
+    return out;
+}
+
+/// Replays one case into its result.json; an older one does not outlive a failure.
+Result<Replayed> replay_into(const fs::path& folder, const fs::path& results,
+                             const ReplayOptions& options) {
+    std::error_code why;
+    const auto description = folder / "case.json";
+    const auto file = results / folder.filename() / "result.json";
+    auto replayed = replay_case({folder / "baseline.csv", folder / "after.csv",
+                                 fs::exists(description, why) ? description : fs::path{}},
+                                options);
+    if (!replayed) {
+        fs::remove(file, why);
+        return replayed;
+    }
+    fs::create_directories(file.parent_path(), why);
+    if (why) {
+        return failure(Errc::io, "create {}: {}", file.parent_path().string(), why.message());
+    }
+    if (const auto written = write_whole(file, replayed->result); !written) {
+        return tl::unexpected(written.error());
+    }
+    replayed->result.clear();
+    return replayed;
+}
+
+/// Runs job(0) … job(count - 1), at most `threads` at a time, each once.
+template <class Job>
+void run_parallel(std::size_t count, std::size_t threads, const Job& job) {
+    std::atomic<std::size_t> next{0};
+    const auto work = [&] {
+        for (auto i = next++; i < count; i = next++) {
+            job(i);
+        }
+    };
+    std::vector<std::jthread> pool;
+    for (std::size_t i = 1; i < std::min(threads, count); ++i) {
+        pool.emplace_back(work);
+    }
+    work();
+}
+
+int replay_many(const ReplayArguments& arguments, const ReplayOptions& options) {
+    const auto names = case_names(arguments.many);
+    if (!names) {
+        return complain(names.error());
+    }
+    const bool people_watch = ::isatty(STDERR_FILENO) == 1;
+    const auto threads =
+        arguments.jobs > 0 ? arguments.jobs : std::max(1U, std::thread::hardware_concurrency());
+    std::vector<Result<Replayed>> done(names->size(), failure(Errc::cancelled, "not judged"));
+    std::mutex speaking;
+    run_parallel(names->size(), threads, [&](std::size_t i) {
+        const auto& name = (*names)[i];
+        try {
+            done[i] = replay_into(fs::path{arguments.many} / name, arguments.results, options);
+        } catch (const std::exception& bug) {  // one case's, not the others'
+            done[i] = failure(Errc::invalid, "{}; please report this", bug.what());
+        }
+        if (people_watch && done[i]) {
+            const std::lock_guard lock{speaking};
+            std::cerr << fmt::format("{}: {}, {} alert{}\n", name, done[i]->verdict,
+                                     done[i]->alerts, done[i]->alerts == 1 ? "" : "s");
+        }
+    });
+    int code = Exit::ok;
+    bool all_judged = true;
+    for (std::size_t i = 0; i < done.size(); ++i) {
+        if (!done[i]) {
+            complain(done[i].error().while_doing((*names)[i]));
+            all_judged = false;
+        } else if (const int own = exit_for(done[i]->verdict); code != Exit::rollback) {
+            code = own != Exit::ok ? own : code;
+        }
+    }
+    if (!all_judged) {
+        return Exit::usage_or_internal;
+    }
+    return arguments.exit_code ? code : static_cast<int>(Exit::ok);
+}
+
+// ---- arguments
+
+Result<ReplayOptions> options_of(const ReplayArguments& arguments) {
+    ReplayOptions out{.cycle = {}, .timezone = arguments.timezone};
+    if (!arguments.cycle.empty()) {
+        const auto cycle = daemon::parse_duration(arguments.cycle);
+        if (!cycle) {
+            return tl::unexpected(cycle.error().while_doing("--cycle"));
+        }
+        if (*cycle < std::chrono::hours{1}) {
+            return failure(Errc::invalid, "--cycle: {} is too short, replay needs 1h or more",
+                           arguments.cycle);
+        }
+        out.cycle = *cycle;
+    }
+    return out;
+}
+
+Result<void> check(const ReplayArguments& a) {
+    const bool one = !a.baseline.empty() && !a.after.empty() && a.results.empty();
+    const bool many = !a.results.empty() && a.baseline.empty() && a.after.empty() &&
+                      a.case_file.empty() && a.output.empty();
+    if (a.many.empty() ? !one : !many) {
+        return failure(Errc::invalid,
+                       "replay: give --baseline and --after (with --case and -o as you like), "
+                       "or --many and --results");
+    }
+    return {};
+}
+
+}  // namespace
+
+int replay(const ReplayArguments& arguments) {
+    if (const auto checked = check(arguments); !checked) {
+        return complain(checked.error());
+    }
+    const auto options = options_of(arguments);
+    if (!options) {
+        return complain(options.error());
+    }
+    return arguments.many.empty() ? replay_one(arguments, *options)
+                                  : replay_many(arguments, *options);
+}
+
+std::string_view replay_verdict(const std::vector<EnsembleSignal>& signals,
+                                const std::vector<EnsembleAlert>& alerts,
+                                const std::vector<EnsembleJudged>& judged) {
+    if (std::any_of(alerts.begin(), alerts.end(),
+                    [](const EnsembleAlert& a) { return a.severity >= Severity::page; })) {
+        return "fail";
+    }
+    bool proven = false;
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+        if (!signals[i].required) {
+            continue;
+        }
+        if (i >= judged.size() || judged[i].judgement != Judgement::proven) {
+            return "inconclusive";
+        }
+        proven = true;
+    }
+    return proven ? "pass" : "inconclusive";
+}
+
+json::object replay_result(const std::vector<EnsembleSignal>& signals,
+                           const std::vector<EnsembleAlert>& alerts,
+                           const std::vector<EnsembleJudged>& judged) {
+    json::array alerts_out;
+    for (const auto& alert : alerts) {
+        alerts_out.push_back(alert_json(alert, signals.at(alert.signal)));
+    }
+    json::array metrics_out;
+    for (std::size_t i = 0; i < judged.size(); ++i) {
+        metrics_out.push_back(judged_json(judged[i], signals.at(i)));
+    }
+    return {{"verdict", replay_verdict(signals, alerts, judged)},
+            {"alerts", std::move(alerts_out)},
+            {"metrics", std::move(metrics_out)}};
+}
+
+}  // namespace holdfast::client

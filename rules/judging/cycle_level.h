@@ -1,0 +1,131 @@
+#pragma once
+#include <array>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "rules/judging/numerics.h"
+#include "rules/judging/rhythm.h"
+
+namespace holdfast::rules {
+
+/// The level channel where the history holds two whole business cycles and more: each past cycle,
+/// left out and judged by the others, is an upgrade that did not happen. Ref: docs/statistics.md,
+/// "Whole cycles".
+
+/// One signal of the history, in blocks that end at the upgrade, whole cycles of them.
+struct CycleSignal {
+    bool is_ratio = false;
+    Values x;     ///< gauge: the block's value on a scale on which effects add
+    Values bad;   ///< ratio: events that are bad, and all, by block; all = 0 is missing
+    Values all;
+    bool up = true;    ///< sides that are judged
+    bool down = false;
+    double tolerated = 0;  ///< on the scale of x; for a ratio a share of the bad share
+    double margin = 0;
+    bool may_use_load = true;
+    double level_alpha = 0;  ///< share of each level that this signal's channel may spend, a side
+};
+
+/// Where blocks lie in the cycle.
+struct CycleClock {
+    std::size_t blocks_per_day = 288;
+    std::size_t blocks_per_cycle = 2016;
+    std::vector<std::size_t> calendar;  ///< block of the calendar's week (Monday 0:00), by position
+    bool has_day_types = true;  ///< the cycle is a week: days 5 and 6 are the weekend
+
+    std::size_t days() const { return blocks_per_cycle / blocks_per_day; }
+};
+
+/// What a watch needs of one signal.
+struct CycleModel {
+    static constexpr std::size_t lengths = 22;
+    static const std::array<double, lengths>& grid();  ///< blocks
+
+    struct Tables {
+        /// log of the boundary of a window's mean score, by severity (warn, page, rollback).
+        std::array<std::array<double, lengths>, 3> start{};
+        std::array<std::array<double, lengths>, 3> restart{};
+        std::array<double, lengths> close{};     ///< at the closing level
+        std::array<double, lengths> interval{};  ///< two-sided interval at the closing level
+    };
+
+    bool is_ratio = false;
+    Values profile;  ///< expected x or bad share, by position in the cycle
+    Values lower;    ///< band near schedule edges (gauge); equal where there is none
+    Values upper;
+    Values sigma;    ///< scale of residuals, by position
+    double load_slope = 0;
+    double clip = 5;
+    double centre = 0;
+    double sigma_middle = 1;
+    double tolerated = 0;
+    double margin = 0;
+    std::array<Tables, 2> sides;  ///< up, down
+    std::array<double, lengths> variance{};
+    std::size_t masked_hours = 0;  ///< of an incident in the history
+    double kappa = 1;
+
+    double residual(double value, std::size_t position, double load_residual) const;
+};
+
+struct CycleSettings {
+    std::array<double, 3> alpha{0.20, 0.05, 0.01};  ///< warn, page, rollback
+    double close = 0.05;
+    std::size_t settle = 3;         ///< blocks after the upgrade that are not judged
+    std::size_t watch_blocks = 2016;
+};
+
+struct CycleTaught {
+    std::vector<CycleModel> signals;
+    Values load_profile;  ///< by position; empty without a load
+};
+
+/// Learns all signals together: tails and slow variances are pooled. `load` is empty or a block
+/// series like the signals'.
+CycleTaught teach_cycles(const std::vector<CycleSignal>& signals, const Values& load,
+                         const CycleClock& clock, const CycleSettings& settings);
+
+/// Watches one signal. Windows: since the upgrade, and restarted every hour, each up to a day long.
+class CycleWatch {
+public:
+    CycleWatch(const CycleModel& model, const CycleClock& clock, const CycleSettings& settings,
+               bool up, bool down);
+
+    /// The next block; `value` NaN: missing. For a ratio the share of bad events.
+    void add(double value, std::size_t position, double load_residual);
+
+    struct Crossing {
+        int severity = -1;   ///< 0 warn, 1 page, 2 rollback
+        bool up = true;
+        double effect = 0;   ///< mean residual over the window
+        double blocks = 0;   ///< of the window
+        double ratio = 0;    ///< mean over its boundary
+    };
+    /// The worst that the windows ending now say.
+    Crossing crossing() const;
+    bool proven() const;  ///< the upper limit of the effect is below the margin
+    struct Interval {
+        double effect = 0, lower = 0, upper = 0, blocks = 0;
+    };
+    Interval since_start() const;
+    std::size_t count() const { return seen_; }
+
+private:
+    struct Side {
+        bool judged = false;
+        Prefix tolerated;
+        Prefix margin;
+    };
+    void check(Crossing& worst, bool up, std::size_t first, bool restart) const;
+
+    const CycleModel* model_;
+    CycleSettings settings_;
+    std::size_t per_hour_;
+    std::size_t per_day_;
+    std::size_t seen_ = 0;
+    std::array<Side, 2> sides_;
+    Prefix plain_, effect_;
+};
+
+}  // namespace holdfast::rules

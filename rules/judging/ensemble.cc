@@ -1,0 +1,1028 @@
+#include "rules/judging/ensemble.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "rules/judging/cycle_level.h"
+#include "rules/judging/deviations.h"
+#include "rules/judging/expectation.h"
+#include "rules/judging/level.h"
+#include "rules/judging/load_factor.h"
+#include "rules/judging/sudden.h"
+#include "rules/judging/tails.h"
+#include "rules/words.h"
+
+namespace holdfast::rules {
+namespace {
+
+// How the levels' budget is shared; measured in docs/statistics.md, "Budget".
+constexpr double load_share_max = 0.3;  // of all, for load signals; the rest is for costs
+constexpr double level_share = 0.6;
+constexpr double cycle_level_share = 0.8;  // of the level channel where it is judged by cycles
+constexpr double dispersion_share = 0.2;
+constexpr double tail_share = 0.1;  // each of the two
+constexpr double sudden_share = 0.6;
+constexpr double closing_factor = 2;  // the last look: what is still there did not return to normal
+constexpr double episode_hours = 6;
+
+constexpr double floor_share = 0.1;   // of the median: below it values are "about zero"
+constexpr double floor_mean_share = 0.02;
+constexpr double constant_share = 0.8;  // of blocks at the median make a constant
+constexpr double constant_evidence = 0.3;  // its first step is a warning, not a page
+constexpr double dispersion_effect_min = 0.26;  // x1.3
+constexpr double dispersion_temper_hours = 12;
+constexpr double sudden_effect_min = 0.02;
+constexpr std::array<double, 2> tail_quantiles{0.98, 0.998};
+constexpr double median_hours = 6;
+constexpr double slot_seen_share = 0.6;   // of an hour's blocks make it covered
+constexpr double no_floor_share = 0.05;   // values that stay above this share need no floor
+
+/// log(x - low + floor): effects are ratios, and zeros and near-zero nights do not dominate.
+struct Scale {
+    double low = 0;
+    double floor = 0;
+    double middle = 1;  ///< median of the history, for effects in words
+
+    static Scale of(const Values& history) {
+        Scale s;
+        Values positive;
+        double lowest = 0;
+        for (const double v : history) {
+            if (v > 0) {
+                positive.push_back(v);
+            }
+            lowest = std::isnan(v) ? lowest : std::min(lowest, v);
+        }
+        const double usual = positive.empty() ? 1.0 : median_of(positive);
+        const double mean = mean_of(history);
+        s.low = lowest;
+        s.floor = floor_share * usual + floor_mean_share * std::abs(std::isnan(mean) ? 0 : mean);
+        s.middle = median_of(history);
+        return s;
+    }
+    double at(double value) const {
+        return std::isnan(value) ? value : std::log(std::max(value - low, 0.0) + floor);
+    }
+    /// A step `effect` of the scale as a share of the usual level: 0.1 is 10 % more.
+    double ratio(double effect) const {
+        const double base = middle - low + floor;
+        return std::abs(middle) > 0 ? std::expm1(effect) * base / std::abs(middle)
+                                    : std::expm1(effect);
+    }
+    /// A share of the usual level as a step of the scale.
+    double step(double ratio_up) const {
+        const double base = middle - low + floor;
+        return base > 0 ? std::log1p(ratio_up * std::abs(middle) / base) : std::log1p(ratio_up);
+    }
+};
+
+Values values_of(const Cells& cells) {
+    Values out;
+    out.reserve(cells.size());
+    for (const auto& c : cells) {
+        out.push_back(c.denominator > 0 ? c.numerator / c.denominator : missing);
+    }
+    return out;
+}
+
+/// Lengths in cells.
+struct Lengths {
+    std::size_t block;       ///< of the level channel
+    std::size_t fast_block;  ///< of the sudden channel; 0: there is none
+    std::size_t rough_block;  ///< of the dispersion channel
+    std::size_t bin;          ///< of the running median
+    std::size_t half_bins;
+    bool coarse;  ///< cells of an hour and more: deviations are the residuals themselves
+};
+
+Lengths lengths_of(const EnsemblePlan& plan, const Rhythm& rhythm) {
+    const double cell = rhythm.hours(plan.cell) * 3600;  // seconds of a day of 24 h
+    const auto cells = [cell](double seconds) {
+        return std::max<std::size_t>(1, static_cast<std::size_t>(seconds / cell + 1e-9));
+    };
+    Lengths out{};
+    out.block = cell < 300 - 1e-6 ? cells(300) : cell <= 900 ? cells(900) : 1;
+    const double per_five = 300 / cell;
+    const bool divides = std::abs(per_five - std::round(per_five)) < 1e-6;
+    out.fast_block = per_five > 1 - 1e-6 && divides ? cells(300) : 0;
+    out.rough_block = std::max<std::size_t>(cells(900), 6);
+    out.bin = cells(900);
+    out.half_bins = std::max<std::size_t>(
+        2, static_cast<std::size_t>(median_hours * 3600 /
+                                    (static_cast<double>(out.bin) * cell)) / 2);
+    out.coarse = cell >= 3600 - 1e-6;
+    return out;
+}
+
+/// What is left of a channel's history when it is cut into blocks that end at the upgrade.
+struct Cut {
+    std::size_t first;
+    Grid grid;
+};
+Cut cut(const EnsemblePlan& plan, std::size_t cells, std::size_t block) {
+    const auto blocks = cells / block;
+    const auto step = plan.cell * static_cast<std::int64_t>(block);
+    return {cells - blocks * block,
+            {plan.upgrade - step * static_cast<std::int64_t>(blocks), step, blocks}};
+}
+
+Values blocks_of(const Values& cells, std::size_t first, std::size_t block) {
+    return block_means(std::span{cells}.subspan(first), block);
+}
+
+/// Gathers cells into means of blocks.
+class BlockMean {
+public:
+    explicit BlockMean(std::size_t length) : length_{length} {}
+    std::optional<double> add(double cell) {
+        cells_.push_back(cell);
+        if (cells_.size() < length_) {
+            return std::nullopt;
+        }
+        const auto means = block_means(cells_, length_);
+        cells_.clear();
+        return means.front();
+    }
+
+private:
+    std::size_t length_;
+    Values cells_;
+};
+
+/// A regular channel: what is expected of it and how far it may be off.
+struct Channel {
+    Expectation expectation;
+    LevelModel level;
+};
+
+struct SuddenChannel {
+    Expectation expectation;
+    SuddenModel model;
+};
+
+struct Rough {
+    double floor;
+    Channel channel;
+};
+
+struct SignalModel {
+    EnsembleSignal signal;
+    Scale scale;
+    double price = 0;  ///< log10 of what one look of this signal costs out of the budget
+    bool constant = false;
+    double margin = 0;  ///< as a step of the scale
+    std::optional<Channel> level;
+    std::optional<SuddenChannel> sudden;
+    std::optional<Rough> rough;
+    std::vector<TailModel> tails;
+    std::optional<Deviations> deviations;  ///< as the history left it
+
+    bool has_side(bool up) const {
+        return signal.worse == Direction::both || (signal.worse == Direction::up) == up;
+    }
+};
+
+}  // namespace
+
+class EnsembleModel {
+public:
+    EnsemblePlan plan;
+    Rhythm rhythm;
+    Lengths lengths{};
+    std::vector<std::size_t> load_signals;
+    std::optional<LoadFactor> load;       ///< on level blocks
+    std::optional<LoadFactor> fast_load;  ///< on blocks of the sudden channel
+    std::vector<SignalModel> signals;
+    std::array<double, 3> thresholds{};  ///< of log10 evidence: warn, page, rollback
+    std::size_t watch_cells = 0;
+
+    // Where the history holds two whole cycles and more: the level is judged by them.
+    bool by_cycles = false;
+    std::size_t cycle_block = 1;  ///< in cells
+    CycleClock cycle_clock;
+    CycleSettings cycle_settings;
+    CycleTaught cycles;
+
+    /// Position in the cycle of a block, counted from the upgrade in local time.
+    std::size_t position(Timestamp at) const {
+        const auto n = static_cast<std::int64_t>(cycle_clock.blocks_per_cycle);
+        const auto k = blocks_since_upgrade(at) % n;
+        return static_cast<std::size_t>(k < 0 ? k + n : k);
+    }
+    std::int64_t blocks_since_upgrade(Timestamp at) const {
+        const auto block = (plan.cell * static_cast<std::int64_t>(cycle_block)).count();
+        const auto ms = rhythm.local_ms(at) - rhythm.local_ms(plan.upgrade);
+        return ms >= 0 ? ms / block : -((-ms + block - 1) / block);
+    }
+};
+
+namespace {
+
+/// Learns the channels of one machine, signal by signal.
+class Teacher {
+public:
+    Teacher(EnsembleModel& model, const std::vector<Cells>& history)
+        : m_{model}, history_{history} {
+        for (const auto& cells : history) {
+            values_.push_back(values_of(cells));
+            m_.signals[values_.size() - 1].scale = Scale::of(values_.back());
+            auto& y = values_.back();
+            for (double& v : y) {
+                v = m_.signals[values_.size() - 1].scale.at(v);
+            }
+        }
+        cells_ = values_.empty() ? 0 : values_.front().size();
+    }
+
+    void teach() {
+        const auto& l = m_.lengths;
+        const auto level_cut = cut(m_.plan, cells_, l.block);
+        const auto load = learn_load(level_cut.first, l.block, m_.load);
+        const ExpectationLearner level{level_cut.grid, m_.rhythm, load};
+        std::optional<ExpectationLearner> fast;
+        if (l.fast_block > 0 && l.fast_block != l.block) {
+            const auto fast_cut = cut(m_.plan, cells_, l.fast_block);
+            fast.emplace(fast_cut.grid, m_.rhythm,
+                         learn_load(fast_cut.first, l.fast_block, m_.fast_load));
+        } else {
+            m_.fast_load = m_.load;
+        }
+        const auto rough_cut = cut(m_.plan, cells_, l.rough_block);
+        Values rough_load;
+        if (!load.empty() && l.rough_block % l.block == 0) {
+            const auto factor = l.rough_block / l.block;
+            rough_load = block_means(std::span{load}.subspan(load.size() % factor), factor);
+        }
+        const ExpectationLearner rough{rough_cut.grid, m_.rhythm, rough_load};
+        for (std::size_t i = 0; i < m_.signals.size(); ++i) {
+            teach_one(i, level, fast ? *fast : level, rough);
+        }
+        if (m_.by_cycles) {
+            teach_by_cycles();
+        }
+    }
+
+private:
+    /// Blocks of whole cycles before the upgrade, by cycle and position; what the clock repeats or
+    /// leaves out is missing.
+    template <class Value>
+    Values by_position(std::size_t cycles, Value value) const {
+        const auto& clock = m_.cycle_clock;
+        Values out(cycles * clock.blocks_per_cycle, missing);
+        std::vector<bool> taken(out.size(), false);
+        const auto blocks = cells_ / m_.cycle_block;
+        const auto first = cells_ - blocks * m_.cycle_block;
+        for (std::size_t b = 0; b < blocks; ++b) {
+            const auto cell = first + b * m_.cycle_block;
+            const auto at = m_.plan.begin + m_.plan.cell * static_cast<std::int64_t>(cell);
+            const auto place = m_.blocks_since_upgrade(at) + static_cast<std::int64_t>(out.size());
+            if (place < 0 || place >= static_cast<std::int64_t>(out.size())) {
+                continue;
+            }
+            const auto k = static_cast<std::size_t>(place);
+            out[k] = taken[k] ? missing : value(cell);
+            taken[k] = true;
+        }
+        return out;
+    }
+
+    Values middles(std::size_t i, std::size_t cycles) const {
+        return by_position(cycles, [&](std::size_t cell) {
+            return median_of(std::span{values_[i]}.subspan(cell, m_.cycle_block));
+        });
+    }
+
+    void teach_by_cycles() {
+        const auto cycles = static_cast<std::size_t>((m_.plan.upgrade - m_.plan.begin) /
+                                                     m_.plan.cycle);
+        std::vector<CycleSignal> signals;
+        for (std::size_t i = 0; i < m_.signals.size(); ++i) {
+            const auto& s = m_.signals[i];
+            CycleSignal c{.is_ratio = s.signal.kind == Kind::ratio};
+            c.may_use_load = !s.signal.is_load;
+            c.level_alpha = cycle_level_share / std::pow(10, s.price);
+            c.up = s.has_side(true);
+            c.down = s.has_side(false);
+            if (c.is_ratio) {
+                teach_ratio(c, i, cycles);
+            } else {
+                c.x = middles(i, cycles);
+                c.tolerated = s.scale.step(relative(s.signal.tolerated, s.scale));
+                c.margin = s.scale.step(relative(s.signal.margin, s.scale));
+            }
+            signals.push_back(std::move(c));
+        }
+        // The load as it is judged by cycles: in blocks of the cycle.
+        std::vector<Values> load;
+        for (const auto i : m_.load_signals) {
+            load.push_back(middles(i, cycles));
+        }
+        m_.load = m_.signals.size() > 1 ? LoadFactor::learn(load) : std::nullopt;
+        m_.cycles = teach_cycles(signals, m_.load ? m_.load->over(load) : Values{},
+                                 m_.cycle_clock, m_.cycle_settings);
+    }
+
+    /// A ratio is judged by its bad events: of good ones, all that are not.
+    void teach_ratio(CycleSignal& c, std::size_t i, std::size_t cycles) const {
+        const auto& cells = history_[i];
+        const bool good = m_.signals[i].signal.worse == Direction::down;
+        const auto sum = [&](auto part) {
+            return by_position(cycles, [&, part](std::size_t cell) {
+                double total = 0;
+                for (auto k = cell; k < cell + m_.cycle_block; ++k) {
+                    total += part(cells[k]);
+                }
+                return total;
+            });
+        };
+        c.all = sum([](const Cell& x) { return x.denominator; });
+        c.bad = sum([good](const Cell& x) {
+            return good ? x.denominator - x.numerator : x.numerator;
+        });
+        double bad = 0;
+        double all = 0;
+        for (std::size_t k = 0; k < c.all.size(); ++k) {
+            bad += std::isnan(c.bad[k]) ? 0 : c.bad[k];
+            all += std::isnan(c.all[k]) ? 0 : c.all[k];
+        }
+        const double share = all > 0 ? bad / all : 0;
+        const auto as_share = [share](const Allowance& a) {
+            return share > 0 ? a.at(share) / share : a.relative;
+        };
+        c.tolerated = as_share(m_.signals[i].signal.tolerated);
+        c.margin = as_share(m_.signals[i].signal.margin);
+        c.up = true;
+        c.down = false;
+    }
+
+    Values learn_load(std::size_t first, std::size_t block, std::optional<LoadFactor>& factor) {
+        std::vector<Values> load;
+        for (const auto i : m_.load_signals) {
+            load.push_back(blocks_of(values_[i], first, block));
+        }
+        factor = m_.signals.size() > 1 ? LoadFactor::learn(load) : std::nullopt;
+        return factor ? factor->over(load) : Values{};
+    }
+
+    void teach_one(std::size_t i, const ExpectationLearner& level, const ExpectationLearner& fast,
+                   const ExpectationLearner& rough) {
+        const auto& l = m_.lengths;
+        auto& s = m_.signals[i];
+        const bool cost = !s.signal.is_load || m_.signals.size() == 1;
+        const auto watch_blocks = m_.watch_cells / l.block;
+        const auto blocks = blocks_of(values_[i], cut(m_.plan, cells_, l.block).first, l.block);
+        if (std::isnan(median_of(blocks))) {
+            return;  // never seen: nothing to compare with
+        }
+        const double tolerated = s.scale.step(relative(s.signal.tolerated, s.scale));
+        s.margin = s.scale.step(relative(s.signal.margin, s.scale));
+        s.constant = share_at_median(blocks) > constant_share;
+        const auto learnt = level.learn(blocks, !s.signal.is_load);
+        const LevelSettings settings{.tolerated = tolerated,
+                                     .effect_min = std::max(tolerated, 0.5 * s.margin)};
+        if (!m_.by_cycles) {
+            s.level.emplace(Channel{learnt.expectation,
+                                {learnt, level.grid(), watch_blocks, m_.rhythm, settings}});
+        }
+        if (l.fast_block > 0 && !m_.by_cycles) {
+            teach_sudden(i, fast, &fast == &level ? &learnt : nullptr);
+        }
+        if (cost) {
+            teach_rough(i, rough, learnt.left_out);
+        }
+    }
+
+    static double relative(const Allowance& allowance, const Scale& scale) {
+        const double level = std::abs(scale.middle);
+        return level > 0 ? allowance.at(level) / level : allowance.relative;
+    }
+
+    static double share_at_median(const Values& blocks) {
+        const double middle = median_of(blocks);
+        double same = 0;
+        double there = 0;
+        for (const double v : blocks) {
+            same += v == middle ? 1 : 0;
+            there += std::isnan(v) ? 0 : 1;
+        }
+        return same / there;
+    }
+
+    void teach_sudden(std::size_t i, const ExpectationLearner& fast,
+                      const ExpectationLearner::Learnt* known) {
+        const auto& l = m_.lengths;
+        auto& s = m_.signals[i];
+        const auto from = cut(m_.plan, cells_, l.fast_block);
+        const auto blocks = blocks_of(values_[i], from.first, l.fast_block);
+        ExpectationLearner::Learnt own;
+        if (known == nullptr) {
+            own = fast.learn(blocks, !s.signal.is_load);
+            known = &own;
+        }
+        const auto load = load_over(from.first, l.fast_block);
+        Values before;
+        for (auto k = blocks.size() - std::min(SuddenModel::local, blocks.size());
+             k < blocks.size(); ++k) {
+            const double now = load.empty() ? 0 : load[k];
+            before.push_back(blocks[k] -
+                             known->expectation.at(m_.rhythm, from.grid.at(k), now));
+        }
+        const auto day = static_cast<std::size_t>(m_.rhythm.day / from.grid.step);
+        const double least =
+            s.constant && !s.signal.is_errors ? dispersion_effect_min : sudden_effect_min;
+        s.sudden.emplace(SuddenChannel{
+            known->expectation,
+            {known->left_out, before, m_.watch_cells / l.fast_block, day, least}});
+    }
+
+    Values load_over(std::size_t first, std::size_t block) const {
+        if (!m_.fast_load) {
+            return {};
+        }
+        std::vector<Values> load;
+        for (const auto i : m_.load_signals) {
+            load.push_back(blocks_of(values_[i], first, block));
+        }
+        return m_.fast_load->over(load);
+    }
+
+    void teach_rough(std::size_t i, const ExpectationLearner& rough, const Values& residuals) {
+        const auto& l = m_.lengths;
+        auto& s = m_.signals[i];
+        Values deviations;
+        if (l.coarse) {
+            deviations = residuals;
+        } else {
+            s.deviations.emplace(l.bin, l.half_bins);
+            const auto skip = cells_ % l.bin;
+            for (std::size_t k = skip; k < cells_; ++k) {
+                s.deviations->add(values_[i][k], deviations);
+            }
+            auto rest = *s.deviations;
+            rest.finish(deviations);
+        }
+        Values sizes;
+        const auto skip = deviations.size() % l.rough_block;
+        for (std::size_t k = skip; k < deviations.size(); ++k) {
+            sizes.push_back(std::abs(deviations[k]));
+        }
+        auto blocks = block_means(sizes, l.rough_block);
+        blocks.erase(blocks.begin(),
+                     blocks.begin() + static_cast<std::ptrdiff_t>(
+                                          blocks.size() - std::min(blocks.size(), rough.grid().size)));
+        if (blocks.size() < rough.grid().size) {
+            blocks.insert(blocks.begin(), rough.grid().size - blocks.size(), missing);
+        }
+        const double middle = median_of(blocks);
+        if (!std::isnan(middle)) {
+            const double floor = 0.1 * middle + 0.005;
+            for (double& v : blocks) {
+                v = std::log(v + floor);
+            }
+            const auto learnt = rough.learn(blocks, !s.signal.is_load);
+            const LevelSettings settings{.hours_min = 4,
+                                         .look_hours = 1,
+                                         .tolerated = 0.03,
+                                         .effect_min = dispersion_effect_min,
+                                         .temper_hours = dispersion_temper_hours};
+            s.rough.emplace(
+                Rough{floor,
+                      {learnt.expectation,
+                       {learnt, rough.grid(), m_.watch_cells / l.rough_block, m_.rhythm, settings}}});
+        }
+        for (const double q : tail_quantiles) {
+            s.tails.emplace_back(deviations, m_.watch_cells, m_.rhythm.hours(m_.plan.cell), q);
+        }
+    }
+
+    EnsembleModel& m_;
+    const std::vector<Cells>& history_;
+    std::vector<Values> values_;
+    std::size_t cells_ = 0;
+};
+
+void set_prices(EnsembleModel& m) {
+    double costs = 0;
+    double loads = 0;
+    const auto is_cost = [&m](const SignalModel& s) {
+        return !s.signal.is_load || m.signals.size() == 1;
+    };
+    for (const auto& s : m.signals) {
+        (is_cost(s) ? costs : loads) += s.signal.worse == Direction::both ? 2 : 1;
+    }
+    const double load_share = std::min(load_share_max, loads / (costs + loads));
+    for (auto& s : m.signals) {
+        s.price = std::log10(is_cost(s) ? costs / (1 - load_share) : loads / load_share);
+    }
+}
+
+/// Whole weeks in blocks of five minutes: two at least, and the level is judged by cycles.
+void set_cycles(EnsembleModel& m) {
+    constexpr auto week = std::chrono::hours{24 * 7};
+    constexpr auto five = std::chrono::minutes{5};
+    m.by_cycles = m.plan.cycle == week && five % m.plan.cell == Milliseconds{0} &&
+                  m.plan.upgrade - m.plan.begin >= 2 * week;
+    if (!m.by_cycles) {
+        return;
+    }
+    m.cycle_block = static_cast<std::size_t>(five / m.plan.cell);
+    const auto n = static_cast<std::int64_t>(m.cycle_clock.blocks_per_cycle);
+    const auto first = m.rhythm.local_ms(m.plan.upgrade) / Milliseconds{five}.count();
+    for (std::int64_t p = 0; p < n; ++p) {
+        m.cycle_clock.calendar.push_back(static_cast<std::size_t>(((first + p) % n + n) % n));
+    }
+    m.cycle_settings = {
+        .alpha = {m.plan.levels.warn, m.plan.levels.page, m.plan.levels.rollback},
+        .close = m.plan.levels.close,
+        .settle = static_cast<std::size_t>(m.plan.warmup / five),
+        .watch_blocks = std::max<std::size_t>(1, m.watch_cells / m.cycle_block)};
+}
+
+}  // namespace
+
+std::shared_ptr<const EnsembleModel> learn_ensemble(EnsemblePlan plan,
+                                                    std::vector<EnsembleSignal> signals,
+                                                    const std::vector<Cells>& history) {
+    auto model = std::make_shared<EnsembleModel>();
+    auto& m = *model;
+    m.plan = std::move(plan);
+    m.rhythm = Rhythm::of(m.plan.cycle, m.plan.offsets);
+    m.lengths = lengths_of(m.plan, m.rhythm);
+    m.watch_cells =
+        static_cast<std::size_t>(std::max<std::int64_t>(1, (m.plan.planned_end - m.plan.upgrade) /
+                                                               m.plan.cell));
+    for (auto& s : signals) {
+        if (s.is_load) {
+            m.load_signals.push_back(m.signals.size());
+        }
+        m.signals.push_back({.signal = std::move(s)});
+    }
+    m.thresholds = {-std::log10(m.plan.levels.warn), -std::log10(m.plan.levels.page),
+                    -std::log10(m.plan.levels.rollback)};
+    set_prices(m);
+    set_cycles(m);
+    Teacher{m, history}.teach();
+    return model;
+}
+
+struct EnsembleWatch::State {
+    struct Signal {
+        explicit Signal(const SignalModel& model, const Lengths& l)
+            : block{l.block}, fast_block{std::max<std::size_t>(1, l.fast_block)},
+              rough_block{l.rough_block}, deviations{model.deviations} {
+            if (model.level) {
+                level.emplace(model.level->level);
+            }
+            if (model.sudden) {
+                sudden.emplace(model.sudden->model);
+            }
+            if (model.rough) {
+                rough.emplace(model.rough->channel.level);
+            }
+            for (const auto& tail : model.tails) {
+                tails.emplace_back(tail);
+            }
+            skip = deviations ? deviations->waiting() : 0;
+        }
+        std::optional<CycleWatch> cycle;
+        Cells cycle_cells;
+        BlockMean block, fast_block, rough_block;
+        std::optional<LevelWatch> level, rough;
+        std::optional<SuddenWatch> sudden;
+        std::vector<TailWatch> tails;
+        std::optional<Deviations> deviations;
+        std::size_t skip = 0;  ///< deviations to come that still belong to the history
+    };
+
+    explicit State(std::shared_ptr<const EnsembleModel> the_model)
+        : model{std::move(the_model)} {
+        signals.reserve(model->signals.size());
+        for (const auto& s : model->signals) {
+            signals.emplace_back(s, model->lengths);
+        }
+        open.resize(model->signals.size());
+        slots_seen.assign(slots(), 0);
+        if (model->by_cycles) {
+            for (std::size_t i = 0; i < signals.size(); ++i) {
+                const auto& s = model->signals[i];
+                const bool ratio = s.signal.kind == Kind::ratio;
+                signals[i].cycle.emplace(model->cycles.signals[i], model->cycle_clock,
+                                         model->cycle_settings, ratio || s.has_side(true),
+                                         !ratio && s.has_side(false));
+            }
+        }
+    }
+    std::size_t slots() const {
+        return static_cast<std::size_t>(
+            std::max<std::int64_t>(1, model->plan.cycle / model->rhythm.hour()));
+    }
+    double coverage() const;
+    void take_cycle_block();
+    bool regressed(std::size_t i, Severity& severity) const;
+
+    void take(std::span<const Cell> cells);
+    void take_block(const std::vector<double>& values);
+    void take_fast(const std::vector<double>& values);
+    void take_deviation(std::size_t i, double deviation, bool look);
+    void look_level(std::size_t i, double bonus);
+    void look_rough(std::size_t i, double bonus);
+    void look_tails(std::size_t i, double bonus);
+    void note(std::size_t i, std::string_view detector, bool up, const Evidence10& found,
+              double share, double bonus);
+    void record(std::size_t i, std::string_view detector, bool up, std::size_t level,
+                double effect_ratio, double excess);
+    void finish();
+    double load_at(const std::vector<double>& values, const std::optional<LoadFactor>& factor) const;
+    Milliseconds episode_gap() const {
+        return Milliseconds{static_cast<std::int64_t>(
+            episode_hours * static_cast<double>(model->rhythm.hour().count()))};
+    }
+    Timestamp now() const {
+        return model->plan.upgrade + model->plan.cell * static_cast<std::int64_t>(cells_taken);
+    }
+
+    std::shared_ptr<const EnsembleModel> model;
+    std::vector<Signal> signals;
+    std::size_t cells_taken = 0;
+    std::size_t blocks_taken = 0;
+    std::size_t fast_taken = 0;
+    Values load_history;  ///< of the watch, for the dispersion channel
+    std::vector<double> slots_seen;  ///< cells, by hour of the cycle, since the upgrade
+    std::vector<EnsembleAlert> alerts;
+    std::vector<std::array<std::optional<std::size_t>, 3>> open;  ///< alert by signal and severity
+};
+
+double EnsembleWatch::State::load_at(const std::vector<double>& values,
+                                     const std::optional<LoadFactor>& factor) const {
+    if (!factor) {
+        return 0;
+    }
+    Values load;
+    for (const auto i : model->load_signals) {
+        load.push_back(values[i]);
+    }
+    const double now = factor->at(load);
+    return std::isnan(now) ? 0 : now;
+}
+
+void EnsembleWatch::State::take(std::span<const Cell> cells) {
+    std::vector<double> block(signals.size(), missing);
+    std::vector<double> fast(signals.size(), missing);
+    bool block_done = false;
+    bool fast_done = false;
+    ++cells_taken;
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+        auto& s = signals[i];
+        const auto& c = cells[i];
+        const double y = model->signals[i].scale.at(c.denominator > 0 ? c.numerator / c.denominator
+                                                                      : missing);
+        if (const auto done = s.block.add(y)) {
+            block[i] = *done;
+            block_done = true;
+        }
+        if (model->lengths.fast_block > 0) {
+            if (const auto done = s.fast_block.add(y)) {
+                fast[i] = *done;
+                fast_done = true;
+            }
+        }
+    }
+    const auto slot = static_cast<std::size_t>(
+        model->rhythm.cycle_phase(now() - model->plan.cell) * static_cast<double>(slots()));
+    slots_seen[std::min(slot, slots() - 1)] += 1;
+    if (model->by_cycles) {
+        for (std::size_t i = 0; i < signals.size(); ++i) {
+            signals[i].cycle_cells.push_back(cells[i]);
+        }
+        if (cells_taken % model->cycle_block == 0) {
+            take_cycle_block();
+        }
+    }
+    if (fast_done) {
+        take_fast(fast);
+    }
+    if (block_done) {
+        take_block(block);
+    }
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+        auto& s = signals[i];
+        if (s.deviations) {
+            const auto& c = cells[i];
+            Values known;
+            s.deviations->add(model->signals[i].scale.at(
+                                  c.denominator > 0 ? c.numerator / c.denominator : missing),
+                              known);
+            for (const double d : known) {
+                take_deviation(i, d, true);
+            }
+        }
+    }
+}
+
+/// Closes a block of the channel that is judged by cycles.
+void EnsembleWatch::State::take_cycle_block() {
+    const auto step = model->plan.cell * static_cast<std::int64_t>(model->cycle_block);
+    const auto position = model->position(now() - step);
+    std::vector<double> block(signals.size(), missing);
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+        const auto& m = model->signals[i];
+        Values values;
+        double bad = 0;
+        double all = 0;
+        for (const auto& c : signals[i].cycle_cells) {
+            values.push_back(
+                m.scale.at(c.denominator > 0 ? c.numerator / c.denominator : missing));
+            all += c.denominator;
+            bad += m.signal.worse == Direction::down ? c.denominator - c.numerator : c.numerator;
+        }
+        block[i] = m.signal.kind != Kind::ratio ? median_of(values)
+                   : all > 0                    ? bad / all
+                                                : missing;
+        signals[i].cycle_cells.clear();
+    }
+    const auto& profile = model->cycles.load_profile;
+    const double load =
+        profile.empty() ? 0 : load_at(block, model->load) - profile[position];
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+        auto& cycle = *signals[i].cycle;
+        cycle.add(block[i], position, std::isnan(load) ? 0 : load);
+        const auto worst = cycle.crossing();
+        if (worst.severity >= 0) {
+            record(i, "level", worst.up, static_cast<std::size_t>(worst.severity),
+                   model->signals[i].signal.kind == Kind::ratio
+                       ? worst.effect
+                       : model->signals[i].scale.ratio(worst.effect),
+                   std::log10(worst.ratio));
+        }
+    }
+}
+
+double EnsembleWatch::State::coverage() const {
+    const double needed =
+        slot_seen_share * static_cast<double>(model->rhythm.hour() / model->plan.cell);
+    double covered = 0;
+    for (const double cells : slots_seen) {
+        covered += cells >= std::max(1.0, needed) ? 1 : 0;
+    }
+    return covered / static_cast<double>(slots_seen.size());
+}
+
+void EnsembleWatch::State::take_fast(const std::vector<double>& values) {
+    const double load = load_at(values, model->fast_load);
+    const auto step = model->plan.cell * static_cast<std::int64_t>(model->lengths.fast_block);
+    const auto at = model->plan.upgrade + step * static_cast<std::int64_t>(fast_taken++);
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+        const auto& m = model->signals[i];
+        auto& s = signals[i];
+        if (!m.sudden || s.sudden->count() >= m.sudden->model.last()) {
+            continue;
+        }
+        s.sudden->add(values[i] - m.sudden->expectation.at(model->rhythm, at, load));
+        if (s.sudden->is_look()) {
+            for (const bool up : {true, false}) {
+                if (m.has_side(up)) {
+                    note(i, "fast", up, s.sudden->look(up), sudden_share, 0);
+                }
+            }
+        }
+    }
+}
+
+void EnsembleWatch::State::take_block(const std::vector<double>& values) {
+    const double load = load_at(values, model->load);
+    load_history.push_back(load);
+    const auto step = model->plan.cell * static_cast<std::int64_t>(model->lengths.block);
+    const auto at = model->plan.upgrade + step * static_cast<std::int64_t>(blocks_taken++);
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+        const auto& m = model->signals[i];
+        auto& s = signals[i];
+        if (!m.level) {
+            continue;
+        }
+        const auto& e = m.level->expectation;
+        const double residual = values[i] - e.at(model->rhythm, at, load);
+        s.level->add(residual, e.lever(load));
+        if (s.level->is_look()) {
+            look_level(i, 0);
+        }
+        if (model->lengths.coarse && !m.tails.empty()) {
+            take_deviation(i, residual, true);
+        }
+    }
+}
+
+void EnsembleWatch::State::take_deviation(std::size_t i, double deviation, bool look) {
+    const auto& m = model->signals[i];
+    auto& s = signals[i];
+    if (s.skip > 0) {
+        --s.skip;
+        return;
+    }
+    if (const auto done = s.rough_block.add(std::abs(deviation)); done && m.rough) {
+        const auto& e = m.rough->channel.expectation;
+        const auto factor = std::max<std::size_t>(1, model->lengths.rough_block / model->lengths.block);
+        const auto k = s.rough->count();
+        double load = 0;
+        if (e.with_load) {
+            const auto first = std::min(load_history.size(), k * factor);
+            const auto last = std::min(load_history.size(), (k + 1) * factor);
+            const double mean = mean_of(std::span{load_history}.subspan(first, last - first));
+            load = std::isnan(mean) ? 0 : mean;
+        }
+        const auto step = model->plan.cell * static_cast<std::int64_t>(model->lengths.rough_block);
+        const auto at = model->plan.upgrade + step * static_cast<std::int64_t>(k);
+        s.rough->add(std::log(*done + m.rough->floor) - e.at(model->rhythm, at, load),
+                     e.lever(load));
+        if (look && s.rough->is_look()) {
+            look_rough(i, 0);
+        }
+    }
+    for (auto& tail : s.tails) {
+        tail.add(deviation);
+    }
+    if (look && !s.tails.empty() && s.tails.front().is_look()) {
+        look_tails(i, 0);
+    }
+}
+
+void EnsembleWatch::State::look_level(std::size_t i, double bonus) {
+    const auto& m = model->signals[i];
+    for (const bool up : {true, false}) {
+        if (m.has_side(up)) {
+            auto found = signals[i].level->look(up);
+            found.evidence *= m.constant ? constant_evidence : 1;
+            note(i, "level", up, found, level_share, bonus);
+        }
+    }
+}
+
+void EnsembleWatch::State::look_rough(std::size_t i, double bonus) {
+    if (model->signals[i].has_side(true)) {  // less variance is no harm
+        note(i, "dispersion", true, signals[i].rough->look(true), dispersion_share, bonus);
+    }
+}
+
+void EnsembleWatch::State::look_tails(std::size_t i, double bonus) {
+    if (model->signals[i].has_side(true)) {
+        for (const auto& tail : signals[i].tails) {
+            note(i, "tail", true, tail.look(), tail_share, bonus);
+        }
+    }
+}
+
+/// Turns evidence into an episode of the severity that it reaches.
+void EnsembleWatch::State::note(std::size_t i, std::string_view detector, bool up,
+                                const Evidence10& found, double share, double bonus) {
+    const auto& m = model->signals[i];
+    const double x = found.evidence - m.price + std::log10(share) + bonus;
+    const auto& limits = model->thresholds;
+    if (found.evidence <= 0 || x < limits[detector == "fast" ? 1 : 0]) {
+        return;  // the fast channel pages or is silent
+    }
+    const std::size_t level = x >= limits[2] ? 2 : x >= limits[1] ? 1 : 0;
+    const double effect = up ? found.effect : -found.effect;
+    record(i, detector, up, level,
+           detector == "tail" ? std::expm1(effect) : m.scale.ratio(effect), x - limits[level]);
+}
+
+/// Opens an episode, or prolongs the one that is open.
+void EnsembleWatch::State::record(std::size_t i, std::string_view detector, bool up,
+                                  std::size_t level, double effect_ratio, double excess) {
+    const auto severity = std::array{Severity::warn, Severity::page, Severity::rollback}[level];
+    const auto at = now();
+    auto& known = open[i][level];
+    if (!known || at - alerts[*known].until > episode_gap()) {
+        known = alerts.size();
+        alerts.push_back({.signal = i, .severity = severity, .at = at, .until = at, .excess = -1e9});
+    }
+    auto& alert = alerts[*known];
+    alert.until = at;
+    if (excess > alert.excess) {
+        alert.excess = excess;
+        alert.detector = detector;
+        alert.up = up;
+        alert.effect_ratio = effect_ratio;
+    }
+}
+
+bool EnsembleWatch::State::regressed(std::size_t i, Severity& severity) const {
+    severity = Severity::none;
+    for (const auto& known : open[i]) {
+        if (known && now() - alerts[*known].until <= episode_gap()) {
+            severity = alerts[*known].severity;
+        }
+    }
+    return severity != Severity::none;
+}
+
+void EnsembleWatch::State::finish() {
+    const double bonus = std::log10(closing_factor);
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+        auto& s = signals[i];
+        if (s.deviations) {
+            Values rest;
+            s.deviations->finish(rest);
+            for (const double d : rest) {
+                take_deviation(i, d, true);
+            }
+        }
+        if (s.level) {
+            look_level(i, bonus);
+        }
+        if (s.rough) {
+            look_rough(i, bonus);
+        }
+        look_tails(i, bonus);
+    }
+}
+
+namespace {
+
+/// One sentence with the figures that decided.
+std::string reason_of(const SignalModel& m, const EnsembleJudged& j) {
+    if (j.judgement == Judgement::learning) {
+        return fmt::format("{}: nothing to compare with: it was not there before", m.signal.name);
+    }
+    if (j.judgement == Judgement::no_data) {
+        return fmt::format("{}: no data since the upgrade", m.signal.name);
+    }
+    const auto percent = [](double ratio) { return in_words("_ratio", ratio); };
+    auto text = fmt::format("{} is {} ({} to {}) off its usual level; margin {}", m.signal.name,
+                            percent(j.effect_ratio), percent(j.effect_lower_ratio),
+                            percent(j.effect_upper_ratio), percent(j.margin_ratio));
+    if (j.judgement == Judgement::watching) {
+        text += j.coverage_ratio < 1 ? "; not yet proven: needs more of the business cycle"
+                                     : "; not yet proven: needs more evidence";
+    }
+    return text;
+}
+
+}  // namespace
+
+EnsembleWatch::EnsembleWatch(std::shared_ptr<const EnsembleModel> model)
+    : state_{std::make_unique<State>(std::move(model))} {}
+EnsembleWatch::~EnsembleWatch() = default;
+EnsembleWatch::EnsembleWatch(EnsembleWatch&&) noexcept = default;
+EnsembleWatch& EnsembleWatch::operator=(EnsembleWatch&&) noexcept = default;
+
+void EnsembleWatch::take(std::span<const Cell> cells) { state_->take(cells); }
+void EnsembleWatch::finish() { state_->finish(); }
+Timestamp EnsembleWatch::now() const { return state_->now(); }
+
+std::vector<EnsembleAlert> EnsembleWatch::alerts() const {
+    auto out = state_->alerts;
+    std::stable_sort(out.begin(), out.end(),
+                     [](const auto& a, const auto& b) { return a.at < b.at; });
+    return out;
+}
+
+std::vector<EnsembleJudged> EnsembleWatch::judged() const {
+    const auto& st = *state_;
+    std::vector<EnsembleJudged> out(st.signals.size());
+    const double coverage = st.coverage();
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const auto& m = st.model->signals[i];
+        auto& j = out[i];
+        j.coverage_ratio = coverage;
+        bool within = false;
+        double blocks = 0;
+        if (st.signals[i].cycle) {
+            const auto e = st.signals[i].cycle->since_start();
+            const auto ratio = [&](double effect) {
+                return m.signal.kind == Kind::ratio ? effect : m.scale.ratio(effect);
+            };
+            j.effect_ratio = ratio(e.effect);
+            j.effect_lower_ratio = ratio(e.lower);
+            j.effect_upper_ratio = ratio(e.upper);
+            j.margin_ratio = ratio(st.model->cycles.signals[i].margin);
+            within = st.signals[i].cycle->proven();
+            blocks = e.blocks;
+        } else if (m.level) {
+            const auto e = st.signals[i].level->since_start(st.model->plan.levels.close, m.margin);
+            j.effect_ratio = m.scale.ratio(e.effect);
+            j.effect_lower_ratio = m.scale.ratio(e.lower);
+            j.effect_upper_ratio = m.scale.ratio(e.upper);
+            j.margin_ratio = m.scale.ratio(m.margin);
+            within = e.blocks > 0 && (!m.has_side(true) || e.upper < m.margin) &&
+                     (!m.has_side(false) || e.lower > -m.margin);
+            blocks = e.blocks;
+        }
+        const bool known = st.signals[i].cycle || m.level;
+        if (st.regressed(i, j.severity)) {
+            j.judgement = Judgement::regressed;
+        } else if (!known) {
+            j.judgement = Judgement::learning;
+        } else if (blocks < 1) {
+            j.judgement = Judgement::no_data;
+        } else {
+            j.judgement = within && coverage >= 1 ? Judgement::proven : Judgement::watching;
+        }
+        j.reason = reason_of(m, j);
+    }
+    return out;
+}
+
+}  // namespace holdfast::rules

@@ -1,0 +1,104 @@
+#pragma once
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/baseline.h"
+#include "model/judgement.h"
+#include "model/signal.h"
+#include "model/time.h"
+#include "model/upgrade.h"
+
+namespace holdfast::rules {
+
+/// What is known of a signal before it is judged.
+struct EnsembleSignal {
+    std::string name;  ///< for reasons; ends in its unit
+    Kind kind = Kind::gauge;
+    Direction worse = Direction::up;
+    bool is_load = false;    ///< traffic: judged itself, and may explain the others
+    bool is_errors = false;  ///< a first step of a constant is news even when it is small
+    bool required = true;    ///< closing needs its proof
+    Allowance tolerated{0.02, 0};
+    Allowance margin{0.10, 0};
+};
+
+/// One signal on the regular grid of cells: a cell's sum of numerators and of denominators. A cell
+/// without data has denominator 0. For a gauge: the mean of its points, and 1.
+struct Cell {
+    double numerator = 0;
+    double denominator = 0;
+};
+using Cells = std::vector<Cell>;
+
+/// When and how all signals of one upgrade are judged. Times are whole cells after `begin`.
+struct EnsemblePlan {
+    Timestamp begin{};        ///< of the history's first cell
+    Timestamp upgrade{};      ///< judging starts here; the history ends here
+    Timestamp planned_end{};  ///< of the watch, which may go on after it
+    Milliseconds cell{};      ///< > 0
+    Milliseconds cycle{};     ///< business cycle
+    Milliseconds warmup{};    ///< after the upgrade, judged by the sudden channel alone
+    UtcOffsets offsets;       ///< of the target's time zone
+    Levels levels;
+};
+
+/// One episode of one signal: it began at `at`, and no evidence of its severity came for six hours
+/// after `until`.
+struct EnsembleAlert {
+    std::size_t signal = 0;
+    Severity severity = Severity::none;
+    Timestamp at{};
+    Timestamp until{};
+    std::string_view detector;  ///< level, fast, dispersion, tail
+    bool up = true;             ///< the side it left to
+    double effect_ratio = 0;    ///< at its strongest: 0.3 is 30 % more, -0.3 is 30 % less
+    double excess = 0;          ///< log10 of evidence over what the severity demands
+};
+
+/// What is said of one signal now.
+struct EnsembleJudged {
+    Judgement judgement = Judgement::learning;
+    Severity severity = Severity::none;
+    double effect_ratio = 0;  ///< since the upgrade; worse is positive
+    double effect_lower_ratio = 0;
+    double effect_upper_ratio = 0;
+    double margin_ratio = 0;
+    double coverage_ratio = 0;
+    std::string reason;
+};
+
+class EnsembleModel;
+
+/// Learns from the history (one Cells per signal, all of the same length: from plan.begin to
+/// plan.upgrade). Pure and deterministic. Method and sources: docs/statistics.md.
+std::shared_ptr<const EnsembleModel> learn_ensemble(EnsemblePlan plan,
+                                                    std::vector<EnsembleSignal> signals,
+                                                    const std::vector<Cells>& history);
+
+/// Judges all signals of one upgrade, cell by cell. The same cells give the same judgements.
+class EnsembleWatch {
+public:
+    explicit EnsembleWatch(std::shared_ptr<const EnsembleModel> model);
+    ~EnsembleWatch();
+    EnsembleWatch(EnsembleWatch&&) noexcept;
+    EnsembleWatch& operator=(EnsembleWatch&&) noexcept;
+
+    /// The next cell of every signal, in the order of the model's signals.
+    void take(std::span<const Cell> cells);
+    /// The watch ends here: what was waiting for later context is judged without it.
+    void finish();
+
+    std::vector<EnsembleAlert> alerts() const;  ///< by time
+    std::vector<EnsembleJudged> judged() const;
+    /// Blocks judged so far end here.
+    Timestamp now() const;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace holdfast::rules
