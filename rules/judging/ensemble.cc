@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 
 #include "rules/judging/cycle_level.h"
 #include "rules/judging/deviations.h"
@@ -38,13 +39,15 @@ constexpr double sudden_effect_min = 0.02;
 constexpr std::array<double, 2> tail_quantiles{0.98, 0.998};
 constexpr double median_hours = 6;
 constexpr double slot_seen_share = 0.6;   // of an hour's blocks make it covered
-constexpr double no_floor_share = 0.05;   // values that stay above this share need no floor
+constexpr std::size_t quantised_values_max = 32;
+constexpr std::size_t peers_min = 4;  // load signals that can be judged beside each other
 
 /// log(x - low + floor): effects are ratios, and zeros and near-zero nights do not dominate.
 struct Scale {
     double low = 0;
     double floor = 0;
     double middle = 1;  ///< median of the history, for effects in words
+    double resolution = 0;  ///< smallest step of a signal that takes few values; else 0
 
     static Scale of(const Values& history) {
         Scale s;
@@ -61,8 +64,26 @@ struct Scale {
         s.low = lowest;
         s.floor = floor_share * usual + floor_mean_share * std::abs(std::isnan(mean) ? 0 : mean);
         s.middle = median_of(history);
+        s.resolution = resolution_of(history);
         return s;
     }
+    /// The smallest difference of two values, when there are few: less than it cannot be told from
+    /// rounding, which does not average out.
+    static double resolution_of(const Values& history) {
+        std::set<double> seen;
+        for (const double v : history) {
+            if (!std::isnan(v) && seen.insert(v).second && seen.size() > quantised_values_max) {
+                return 0;
+            }
+        }
+        double least = 0;
+        for (auto it = seen.begin(); it != seen.end() && std::next(it) != seen.end(); ++it) {
+            const double gap = *std::next(it) - *it;
+            least = least > 0 ? std::min(least, gap) : gap;
+        }
+        return least;
+    }
+    double resolution_step() const { return resolution > 0 ? step(resolution / std::abs(middle > 0 ? middle : 1)) : 0; }
     double at(double value) const {
         return std::isnan(value) ? value : std::log(std::max(value - low, 0.0) + floor);
     }
@@ -196,6 +217,7 @@ public:
     std::optional<LoadFactor> load;       ///< on level blocks
     std::optional<LoadFactor> fast_load;  ///< on blocks of the sudden channel
     std::vector<SignalModel> signals;
+    std::optional<SignalModel> common;  ///< what all load signals do together
     std::array<double, 3> thresholds{};  ///< of log10 evidence: warn, page, rollback
     std::size_t watch_cells = 0;
 
@@ -243,10 +265,11 @@ public:
         const auto load = learn_load(level_cut.first, l.block, m_.load);
         const ExpectationLearner level{level_cut.grid, m_.rhythm, load};
         std::optional<ExpectationLearner> fast;
+        Values fast_load = load;
         if (l.fast_block > 0 && l.fast_block != l.block) {
             const auto fast_cut = cut(m_.plan, cells_, l.fast_block);
-            fast.emplace(fast_cut.grid, m_.rhythm,
-                         learn_load(fast_cut.first, l.fast_block, m_.fast_load));
+            fast_load = learn_load(fast_cut.first, l.fast_block, m_.fast_load);
+            fast.emplace(fast_cut.grid, m_.rhythm, fast_load);
         } else {
             m_.fast_load = m_.load;
         }
@@ -260,6 +283,7 @@ public:
         for (std::size_t i = 0; i < m_.signals.size(); ++i) {
             teach_one(i, level, fast ? *fast : level, rough);
         }
+        teach_common(level, fast ? *fast : level, load, fast_load);
         if (m_.by_cycles) {
             teach_by_cycles();
         }
@@ -367,6 +391,43 @@ private:
         return factor ? factor->over(load) : Values{};
     }
 
+    /// A load signal among several is judged beside the others: they move together, and what one does
+    /// alone is news. What all of them do is judged once, as the common load.
+    bool may_use_load(std::size_t i) const {
+        return !m_.signals[i].signal.is_load ||
+               (m_.load && m_.load->members() >= peers_min);
+    }
+
+    void teach_common(const ExpectationLearner& level, const ExpectationLearner& fast,
+                      const Values& load, const Values& fast_load) {
+        if (!m_.load || m_.load->members() < peers_min || m_.by_cycles) {
+            return;
+        }
+        auto& s = m_.common.emplace();
+        s.signal = m_.signals[m_.load_signals[m_.load->speaker()]].signal;
+        s.signal.worse = Direction::both;
+        s.price = m_.signals[m_.load_signals[m_.load->speaker()]].price;
+        const auto scaled = [](Values v, double unit) {
+            for (double& x : v) {
+                x *= unit;
+            }
+            return v;
+        };
+        const auto& l = m_.lengths;
+        const double tolerated = std::log1p(s.signal.tolerated.relative);
+        const double margin = std::log1p(s.signal.margin.relative);
+        const auto learnt = level.learn(scaled(load, m_.load->unit()), false);
+        const LevelSettings settings{.tolerated = tolerated,
+                                     .effect_min = std::max(tolerated, 0.5 * margin)};
+        s.level.emplace(Channel{learnt.expectation,
+                                {learnt, level.grid(), m_.watch_cells / l.block, m_.rhythm,
+                                 settings}});
+        if (l.fast_block > 0 && !fast_load.empty()) {
+            emplace_sudden(s, fast, fast.learn(scaled(fast_load, m_.fast_load->unit()), false),
+                           scaled(fast_load, m_.fast_load->unit()), {}, sudden_effect_min);
+        }
+    }
+
     void teach_one(std::size_t i, const ExpectationLearner& level, const ExpectationLearner& fast,
                    const ExpectationLearner& rough) {
         const auto& l = m_.lengths;
@@ -380,9 +441,10 @@ private:
         const double tolerated = s.scale.step(relative(s.signal.tolerated, s.scale));
         s.margin = s.scale.step(relative(s.signal.margin, s.scale));
         s.constant = share_at_median(blocks) > constant_share;
-        const auto learnt = level.learn(blocks, !s.signal.is_load);
+        const auto learnt = level.learn(blocks, may_use_load(i));
         const LevelSettings settings{.tolerated = tolerated,
-                                     .effect_min = std::max(tolerated, 0.5 * s.margin)};
+                                     .effect_min = std::max({tolerated, 0.5 * s.margin,
+                                                            s.scale.resolution_step()})};
         if (!m_.by_cycles) {
             s.level.emplace(Channel{learnt.expectation,
                                 {learnt, level.grid(), watch_blocks, m_.rhythm, settings}});
@@ -419,23 +481,29 @@ private:
         const auto blocks = blocks_of(values_[i], from.first, l.fast_block);
         ExpectationLearner::Learnt own;
         if (known == nullptr) {
-            own = fast.learn(blocks, !s.signal.is_load);
+            own = fast.learn(blocks, may_use_load(i));
             known = &own;
         }
-        const auto load = load_over(from.first, l.fast_block);
+        const double least =
+            std::max(s.scale.resolution_step(),
+                     s.constant && !s.signal.is_errors ? dispersion_effect_min : sudden_effect_min);
+        emplace_sudden(s, fast, *known, blocks, load_over(from.first, l.fast_block), least);
+    }
+
+    void emplace_sudden(SignalModel& s, const ExpectationLearner& fast,
+                        const ExpectationLearner::Learnt& known, const Values& blocks,
+                        const Values& load, double effect_min) {
+        const auto& grid = fast.grid();
         Values before;
         for (auto k = blocks.size() - std::min(SuddenModel::local, blocks.size());
              k < blocks.size(); ++k) {
-            const double now = load.empty() ? 0 : load[k];
-            before.push_back(blocks[k] -
-                             known->expectation.at(m_.rhythm, from.grid.at(k), now));
+            before.push_back(blocks[k] - known.expectation.at(m_.rhythm, grid.at(k),
+                                                              load.empty() ? 0 : load[k]));
         }
-        const auto day = static_cast<std::size_t>(m_.rhythm.day / from.grid.step);
-        const double least =
-            s.constant && !s.signal.is_errors ? dispersion_effect_min : sudden_effect_min;
+        const auto day = static_cast<std::size_t>(m_.rhythm.day / grid.step);
         s.sudden.emplace(SuddenChannel{
-            known->expectation,
-            {known->left_out, before, m_.watch_cells / l.fast_block, day, least}});
+            known.expectation,
+            {known.left_out, before, m_.watch_cells / m_.lengths.fast_block, day, effect_min}});
     }
 
     Values load_over(std::size_t first, std::size_t block) const {
@@ -603,6 +671,9 @@ struct EnsembleWatch::State {
         for (const auto& s : model->signals) {
             signals.emplace_back(s, model->lengths);
         }
+        if (model->common) {
+            common.emplace(*model->common, model->lengths);
+        }
         open.resize(model->signals.size());
         slots_seen.assign(slots(), 0);
         if (model->by_cycles) {
@@ -627,11 +698,14 @@ struct EnsembleWatch::State {
     void take_block(const std::vector<double>& values);
     void take_fast(const std::vector<double>& values);
     void take_deviation(std::size_t i, double deviation, bool look);
-    void look_level(std::size_t i, double bonus);
+    void look_level(std::size_t i, const SignalModel& m, const Signal& s, double bonus);
+    void add_fast(std::size_t i, const SignalModel& m, Signal& s, double value, Timestamp at,
+                  double load);
+    std::size_t speaker() const { return model->load_signals[model->load->speaker()]; }
     void look_rough(std::size_t i, double bonus);
     void look_tails(std::size_t i, double bonus);
-    void note(std::size_t i, std::string_view detector, bool up, const Evidence10& found,
-              double share, double bonus);
+    void note(std::size_t i, const SignalModel& m, std::string_view detector, bool up,
+              const Evidence10& found, double share, double bonus);
     void record(std::size_t i, std::string_view detector, bool up, std::size_t level,
                 double effect_ratio, double excess);
     void finish();
@@ -646,6 +720,7 @@ struct EnsembleWatch::State {
 
     std::shared_ptr<const EnsembleModel> model;
     std::vector<Signal> signals;
+    std::optional<Signal> common;
     std::size_t cells_taken = 0;
     std::size_t blocks_taken = 0;
     std::size_t fast_taken = 0;
@@ -775,17 +850,23 @@ void EnsembleWatch::State::take_fast(const std::vector<double>& values) {
     const auto step = model->plan.cell * static_cast<std::int64_t>(model->lengths.fast_block);
     const auto at = model->plan.upgrade + step * static_cast<std::int64_t>(fast_taken++);
     for (std::size_t i = 0; i < signals.size(); ++i) {
-        const auto& m = model->signals[i];
-        auto& s = signals[i];
-        if (!m.sudden || s.sudden->count() >= m.sudden->model.last()) {
-            continue;
-        }
-        s.sudden->add(values[i] - m.sudden->expectation.at(model->rhythm, at, load));
-        if (s.sudden->is_look()) {
-            for (const bool up : {true, false}) {
-                if (m.has_side(up)) {
-                    note(i, "fast", up, s.sudden->look(up), sudden_share, 0);
-                }
+        add_fast(i, model->signals[i], signals[i], values[i], at, load);
+    }
+    if (common && model->fast_load) {
+        add_fast(speaker(), *model->common, *common, load * model->fast_load->unit(), at, 0);
+    }
+}
+
+void EnsembleWatch::State::add_fast(std::size_t i, const SignalModel& m, Signal& s, double value,
+                                    Timestamp at, double load) {
+    if (!m.sudden || s.sudden->count() >= m.sudden->model.last()) {
+        return;
+    }
+    s.sudden->add(value - m.sudden->expectation.at(model->rhythm, at, load));
+    if (s.sudden->is_look()) {
+        for (const bool up : {true, false}) {
+            if (m.has_side(up)) {
+                note(i, m, "fast", up, s.sudden->look(up), sudden_share, 0);
             }
         }
     }
@@ -806,10 +887,18 @@ void EnsembleWatch::State::take_block(const std::vector<double>& values) {
         const double residual = values[i] - e.at(model->rhythm, at, load);
         s.level->add(residual, e.lever(load));
         if (s.level->is_look()) {
-            look_level(i, 0);
+            look_level(i, m, s, 0);
         }
         if (model->lengths.coarse && !m.tails.empty()) {
             take_deviation(i, residual, true);
+        }
+    }
+    if (common && model->load) {
+        common->level->add(load * model->load->unit() -
+                               model->common->level->expectation.at(model->rhythm, at, 0),
+                           0);
+        if (common->level->is_look()) {
+            look_level(speaker(), *model->common, *common, 0);
         }
     }
 }
@@ -848,35 +937,34 @@ void EnsembleWatch::State::take_deviation(std::size_t i, double deviation, bool 
     }
 }
 
-void EnsembleWatch::State::look_level(std::size_t i, double bonus) {
-    const auto& m = model->signals[i];
+void EnsembleWatch::State::look_level(std::size_t i, const SignalModel& m, const Signal& s,
+                                      double bonus) {
     for (const bool up : {true, false}) {
         if (m.has_side(up)) {
-            auto found = signals[i].level->look(up);
+            auto found = s.level->look(up);
             found.evidence *= m.constant ? constant_evidence : 1;
-            note(i, "level", up, found, level_share, bonus);
+            note(i, m, "level", up, found, level_share, bonus);
         }
     }
 }
 
 void EnsembleWatch::State::look_rough(std::size_t i, double bonus) {
     if (model->signals[i].has_side(true)) {  // less variance is no harm
-        note(i, "dispersion", true, signals[i].rough->look(true), dispersion_share, bonus);
+        note(i, model->signals[i], "dispersion", true, signals[i].rough->look(true), dispersion_share, bonus);
     }
 }
 
 void EnsembleWatch::State::look_tails(std::size_t i, double bonus) {
     if (model->signals[i].has_side(true)) {
         for (const auto& tail : signals[i].tails) {
-            note(i, "tail", true, tail.look(), tail_share, bonus);
+            note(i, model->signals[i], "tail", true, tail.look(), tail_share, bonus);
         }
     }
 }
 
 /// Turns evidence into an episode of the severity that it reaches.
-void EnsembleWatch::State::note(std::size_t i, std::string_view detector, bool up,
-                                const Evidence10& found, double share, double bonus) {
-    const auto& m = model->signals[i];
+void EnsembleWatch::State::note(std::size_t i, const SignalModel& m, std::string_view detector,
+                                bool up, const Evidence10& found, double share, double bonus) {
     const double x = found.evidence - m.price + std::log10(share) + bonus;
     const auto& limits = model->thresholds;
     if (found.evidence <= 0 || x < limits[detector == "fast" ? 1 : 0]) {
@@ -930,7 +1018,7 @@ void EnsembleWatch::State::finish() {
             }
         }
         if (s.level) {
-            look_level(i, bonus);
+            look_level(i, model->signals[i], s, bonus);
         }
         if (s.rough) {
             look_rough(i, bonus);

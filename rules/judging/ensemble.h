@@ -83,6 +83,8 @@ class EnsembleWatch {
 public:
     explicit EnsembleWatch(std::shared_ptr<const EnsembleModel> model);
     ~EnsembleWatch();
+    EnsembleWatch(const EnsembleWatch&) = delete;
+    EnsembleWatch& operator=(const EnsembleWatch&) = delete;
     EnsembleWatch(EnsembleWatch&&) noexcept;
     EnsembleWatch& operator=(EnsembleWatch&&) noexcept;
 

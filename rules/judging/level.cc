@@ -11,7 +11,11 @@ namespace {
 
 constexpr std::array<double, 8> window_hours{1, 2, 4, 8, 12, 24, 48, 72};
 constexpr std::size_t blocks_min = 3;
-constexpr double clip = 5;            // sigmas: one wild block must not carry a window
+constexpr double clip_min = 5;        // sigmas: one wild block must not carry a window
+constexpr double clip_max = 10;
+constexpr double clip_slow = 10;      // a signal ruled by slow noise must still be able to page
+constexpr double slow_noise = 0.03;   // prior of the level's deviation from day to day (log)
+constexpr double slow_weight = 2;     // of it, in days
 constexpr double prior_windows = 4;   // weight of V(h)'s expected shape
 constexpr double prior_exponent = 0.35;  // V falls like h^-0.46 on real servers; a little careful
 constexpr double freedom_max = 30;    // finite baselines do not prove normal tails
@@ -20,7 +24,7 @@ constexpr double high_share = 0.7;
 constexpr double still_share = 0.5;
 constexpr double present_share = 0.7;
 
-double score_of(double residual, double sigma, double shift) {
+double score_of(double residual, double sigma, double shift, double clip) {
     return std::isnan(residual) ? residual
                                 : std::clamp((residual - shift) / sigma, -clip, clip);
 }
@@ -64,8 +68,10 @@ LevelModel::LevelModel(const ExpectationLearner::Learnt& learnt, const Grid& his
     }
     Values z = placebo;
     for (double& v : z) {
-        v = score_of(v, sigma_, 0);
+        v = score_of(v, sigma_, 0, clip_min);
     }
+    const double days = rhythm.hours(history.step) * static_cast<double>(history.size) / 24;
+    const double slow = std::pow(slow_noise / sigma_, 2) * slow_weight / (days + slow_weight);
     const Prefix scores{z};
     const double there = scores.count(0, scores.size());
     for (const auto n : blocks) {
@@ -95,7 +101,8 @@ LevelModel::LevelModel(const ExpectationLearner::Learnt& learnt, const Grid& his
     }
     for (auto& l : lengths_) {
         l.freedom = std::min(l.freedom, freedom_max);
-        l.variance = l.variance * learnt.expectation.growth + 1e-12;
+        l.variance = l.variance * learnt.expectation.growth + slow + 1e-12;
+        clip_ = std::clamp(clip_slow * std::sqrt(l.variance), clip_min, clip_max);
         l.looks = std::log10(std::max(
                       1.0, static_cast<double>(watch_blocks) / static_cast<double>(l.blocks))) +
                   std::log10(static_cast<double>(lengths_.size()));
@@ -140,12 +147,12 @@ void LevelWatch::add(double residual, double lever) {
     const double shift = model_->settings().tolerated;
     for (const bool up : {true, false}) {
         auto& side = up ? up_ : down_;
-        const double z = score_of(up ? residual : -residual, sigma, shift);
+        const double z = score_of(up ? residual : -residual, sigma, shift, model_->clip());
         side.score.add(z);
         side.high.add(std::isnan(z) ? z : z > 0 ? 1 : 0);
     }
     effect_.add(residual);
-    plain_.add(score_of(residual, sigma, 0));
+    plain_.add(score_of(residual, sigma, 0, model_->clip()));
     lever_.add(std::isnan(residual) ? missing : lever);
 }
 

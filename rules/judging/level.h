@@ -39,6 +39,7 @@ public:
     };
     const std::vector<Length>& lengths() const { return lengths_; }
     double sigma() const { return sigma_; }
+    double clip() const { return clip_; }
     const LevelSettings& settings() const { return settings_; }
     std::size_t look_blocks() const { return look_blocks_; }
     double load_variance() const { return load_variance_; }
@@ -49,6 +50,7 @@ public:
 private:
     LevelSettings settings_;
     double sigma_ = 1;
+    double clip_ = 5;  ///< of scores
     double load_variance_ = 0;
     std::size_t look_blocks_ = 1;
     std::vector<Length> lengths_;

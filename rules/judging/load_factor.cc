@@ -125,6 +125,14 @@ double LoadFactor::clipped(std::span<const double> load, double limit) const {
     return median_of(z);
 }
 
+double LoadFactor::unit() const {
+    Values deviations;
+    for (const auto& m : members_) {
+        deviations.push_back(m.deviation);
+    }
+    return median_of(deviations);
+}
+
 double LoadFactor::at(std::span<const double> load) const { return clipped(load, watch_limit); }
 
 Values LoadFactor::over(const std::vector<Values>& load) const {
