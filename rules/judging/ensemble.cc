@@ -25,17 +25,18 @@ constexpr double level_share = 0.6;
 constexpr double cycle_level_share = 0.8;  // of the level channel where it is judged by cycles
 constexpr double dispersion_share = 0.2;
 constexpr double tail_share = 0.1;  // each of the two
-constexpr double sudden_share = 0.6;
+constexpr double sudden_share = 0.5;
 constexpr double closing_factor = 2;  // the last look: what is still there did not return to normal
 constexpr double episode_hours = 6;
 
 constexpr double floor_share = 0.1;   // of the median: below it values are "about zero"
 constexpr double floor_mean_share = 0.02;
 constexpr double constant_share = 0.8;  // of blocks at the median make a constant
+constexpr double habit_step = 1;  // leaving a habitual value is as far as a factor of e
 constexpr double constant_evidence = 0.3;  // its first step is a warning, not a page
 constexpr double dispersion_effect_min = 0.26;  // x1.3
 constexpr double dispersion_temper_hours = 12;
-constexpr double sudden_effect_min = 0.02;
+constexpr double sudden_effect_min = 0.05;
 constexpr std::array<double, 2> tail_quantiles{0.98, 0.998};
 constexpr double median_hours = 6;
 constexpr double slot_seen_share = 0.6;   // of an hour's blocks make it covered
@@ -108,6 +109,30 @@ Values values_of(const Cells& cells) {
     }
     return out;
 }
+
+/// The value that a signal nearly always has, if there is one: leaving it is news of its own, how
+/// small the step may be ("was always 0, now never 0").
+struct Habit {
+    std::optional<double> value;
+
+    static Habit of(const Values& history) {
+        const double middle = median_of(history);
+        double same = 0;
+        double there = 0;
+        for (const double v : history) {
+            same += v == middle ? 1 : 0;
+            there += std::isnan(v) ? 0 : 1;
+        }
+        return {there > 0 && same > constant_share * there ? std::optional{middle} : std::nullopt};
+    }
+    /// What leaving it adds to a cell, on the logarithmic scale.
+    double step(double cell) const {
+        if (!value || std::isnan(cell) || cell == *value) {
+            return 0;
+        }
+        return cell > *value ? habit_step : -habit_step;
+    }
+};
 
 /// Lengths in cells.
 struct Lengths {
@@ -192,6 +217,7 @@ struct Rough {
 struct SignalModel {
     EnsembleSignal signal;
     Scale scale;
+    Habit habit;
     double price = 0;  ///< log10 of what one look of this signal costs out of the budget
     bool constant = false;
     double margin = 0;  ///< as a step of the scale
@@ -250,10 +276,14 @@ public:
         : m_{model}, history_{history} {
         for (const auto& cells : history) {
             values_.push_back(values_of(cells));
-            m_.signals[values_.size() - 1].scale = Scale::of(values_.back());
-            auto& y = values_.back();
-            for (double& v : y) {
-                v = m_.signals[values_.size() - 1].scale.at(v);
+            auto& s = m_.signals[values_.size() - 1];
+            s.scale = Scale::of(values_.back());
+            s.habit = Habit::of(values_.back());
+            fast_values_.push_back(values_.back());
+            for (std::size_t k = 0; k < cells.size(); ++k) {
+                auto& v = values_.back()[k];
+                fast_values_.back()[k] = s.scale.at(v) + s.habit.step(v);
+                v = s.scale.at(v);
             }
         }
         cells_ = values_.empty() ? 0 : values_.front().size();
@@ -478,9 +508,9 @@ private:
         const auto& l = m_.lengths;
         auto& s = m_.signals[i];
         const auto from = cut(m_.plan, cells_, l.fast_block);
-        const auto blocks = blocks_of(values_[i], from.first, l.fast_block);
+        const auto blocks = blocks_of(fast_values_[i], from.first, l.fast_block);
         ExpectationLearner::Learnt own;
-        if (known == nullptr) {
+        if (known == nullptr || s.habit.value) {
             own = fast.learn(blocks, may_use_load(i));
             known = &own;
         }
@@ -568,7 +598,8 @@ private:
 
     EnsembleModel& m_;
     const std::vector<Cells>& history_;
-    std::vector<Values> values_;
+    std::vector<Values> values_;       ///< of cells, on the signals' scales
+    std::vector<Values> fast_values_;  ///< the same with the habits' steps
     std::size_t cells_ = 0;
 };
 
@@ -759,7 +790,10 @@ void EnsembleWatch::State::take(std::span<const Cell> cells) {
             block_done = true;
         }
         if (model->lengths.fast_block > 0) {
-            if (const auto done = s.fast_block.add(y)) {
+            const double step = c.denominator > 0
+                                    ? model->signals[i].habit.step(c.numerator / c.denominator)
+                                    : 0;
+            if (const auto done = s.fast_block.add(y + step)) {
                 fast[i] = *done;
                 fast_done = true;
             }
