@@ -31,6 +31,8 @@ constexpr double episode_hours = 6;
 
 constexpr double floor_share = 0.1;   // of the median: below it values are "about zero"
 constexpr double floor_mean_share = 0.02;
+constexpr double floor_needed_below = 0.1;
+constexpr double outage_share = 1e-3;  // of the median: as little as nothing
 constexpr double constant_share = 0.8;  // of blocks at the median make a constant
 constexpr double habit_step = 1;  // leaving a habitual value is as far as a factor of e
 constexpr double constant_evidence = 0.3;  // its first step is a warning, not a page
@@ -47,10 +49,11 @@ constexpr std::size_t peers_min = 4;  // load signals that can be judged beside 
 struct Scale {
     double low = 0;
     double floor = 0;
+    double bottom = 0;  ///< what less is taken for, where there is no floor
     double middle = 1;  ///< median of the history, for effects in words
     double resolution = 0;  ///< smallest step of a signal that takes few values; else 0
 
-    static Scale of(const Values& history) {
+    static Scale of(const Values& history, bool may_be_pure) {
         Scale s;
         Values positive;
         double lowest = 0;
@@ -64,6 +67,10 @@ struct Scale {
         const double mean = mean_of(history);
         s.low = lowest;
         s.floor = floor_share * usual + floor_mean_share * std::abs(std::isnan(mean) ? 0 : mean);
+        if (may_be_pure && lowest >= 0 && quantile_of(history, 0.01) > floor_needed_below * usual) {
+            s.floor = 0;  // it never comes near zero: pure ratios
+            s.bottom = outage_share * usual;
+        }
         s.middle = median_of(history);
         s.resolution = resolution_of(history);
         return s;
@@ -86,7 +93,7 @@ struct Scale {
     }
     double resolution_step() const { return resolution > 0 ? step(resolution / std::abs(middle > 0 ? middle : 1)) : 0; }
     double at(double value) const {
-        return std::isnan(value) ? value : std::log(std::max(value - low, 0.0) + floor);
+        return std::isnan(value) ? value : std::log(std::max(value - low, bottom) + floor);
     }
     /// A step `effect` of the scale as a share of the usual level: 0.1 is 10 % more.
     double ratio(double effect) const {
@@ -277,8 +284,10 @@ public:
         for (const auto& cells : history) {
             values_.push_back(values_of(cells));
             auto& s = m_.signals[values_.size() - 1];
-            s.scale = Scale::of(values_.back());
-            s.habit = Habit::of(values_.back());
+            s.scale = Scale::of(values_.back(), m_.by_cycles);
+            if (!m_.by_cycles) {
+                s.habit = Habit::of(values_.back());
+            }
             fast_values_.push_back(values_.back());
             for (std::size_t k = 0; k < cells.size(); ++k) {
                 auto& v = values_.back()[k];
@@ -291,17 +300,11 @@ public:
 
     void teach() {
         const auto& l = m_.lengths;
-        const auto level_cut = cut(m_.plan, cells_, l.block);
-        const auto load = learn_load(level_cut.first, l.block, m_.load);
-        const ExpectationLearner level{level_cut.grid, m_.rhythm, load};
-        std::optional<ExpectationLearner> fast;
-        Values fast_load = load;
-        if (l.fast_block > 0 && l.fast_block != l.block) {
-            const auto fast_cut = cut(m_.plan, cells_, l.fast_block);
-            fast_load = learn_load(fast_cut.first, l.fast_block, m_.fast_load);
-            fast.emplace(fast_cut.grid, m_.rhythm, fast_load);
+        Values load;
+        if (m_.by_cycles) {
+            teach_by_cycles();
         } else {
-            m_.fast_load = m_.load;
+            load = teach_levels();
         }
         const auto rough_cut = cut(m_.plan, cells_, l.rough_block);
         Values rough_load;
@@ -311,11 +314,10 @@ public:
         }
         const ExpectationLearner rough{rough_cut.grid, m_.rhythm, rough_load};
         for (std::size_t i = 0; i < m_.signals.size(); ++i) {
-            teach_one(i, level, fast ? *fast : level, rough);
-        }
-        teach_common(level, fast ? *fast : level, load, fast_load);
-        if (m_.by_cycles) {
-            teach_by_cycles();
+            const auto& s = m_.signals[i].signal;
+            if (!s.is_load || m_.signals.size() == 1) {
+                teach_rough(i, rough);
+            }
         }
     }
 
@@ -421,6 +423,29 @@ private:
         return factor ? factor->over(load) : Values{};
     }
 
+    /// The level and sudden channels of every signal; returns the load in level blocks.
+    Values teach_levels() {
+        const auto& l = m_.lengths;
+        const auto level_cut = cut(m_.plan, cells_, l.block);
+        auto load = learn_load(level_cut.first, l.block, m_.load);
+        const ExpectationLearner level{level_cut.grid, m_.rhythm, load};
+        std::optional<ExpectationLearner> fast;
+        Values fast_load = load;
+        if (l.fast_block > 0 && l.fast_block != l.block) {
+            const auto fast_cut = cut(m_.plan, cells_, l.fast_block);
+            fast_load = learn_load(fast_cut.first, l.fast_block, m_.fast_load);
+            fast.emplace(fast_cut.grid, m_.rhythm, fast_load);
+        } else {
+            m_.fast_load = m_.load;
+        }
+        residuals_.resize(m_.signals.size());
+        for (std::size_t i = 0; i < m_.signals.size(); ++i) {
+            teach_one(i, level, fast ? *fast : level);
+        }
+        teach_common(level, fast ? *fast : level, load, fast_load);
+        return load;
+    }
+
     /// A load signal among several is judged beside the others: they move together, and what one does
     /// alone is news. What all of them do is judged once, as the common load.
     bool may_use_load(std::size_t i) const {
@@ -430,7 +455,7 @@ private:
 
     void teach_common(const ExpectationLearner& level, const ExpectationLearner& fast,
                       const Values& load, const Values& fast_load) {
-        if (!m_.load || m_.load->members() < peers_min || m_.by_cycles) {
+        if (!m_.load || m_.load->members() < peers_min) {
             return;
         }
         auto& s = m_.common.emplace();
@@ -458,11 +483,10 @@ private:
         }
     }
 
-    void teach_one(std::size_t i, const ExpectationLearner& level, const ExpectationLearner& fast,
-                   const ExpectationLearner& rough) {
+    void teach_one(std::size_t i, const ExpectationLearner& level,
+                   const ExpectationLearner& fast) {
         const auto& l = m_.lengths;
         auto& s = m_.signals[i];
-        const bool cost = !s.signal.is_load || m_.signals.size() == 1;
         const auto watch_blocks = m_.watch_cells / l.block;
         const auto blocks = blocks_of(values_[i], cut(m_.plan, cells_, l.block).first, l.block);
         if (std::isnan(median_of(blocks))) {
@@ -475,15 +499,13 @@ private:
         const LevelSettings settings{.tolerated = tolerated,
                                      .effect_min = std::max({tolerated, 0.5 * s.margin,
                                                             s.scale.resolution_step()})};
-        if (!m_.by_cycles) {
-            s.level.emplace(Channel{learnt.expectation,
+        s.level.emplace(Channel{learnt.expectation,
                                 {learnt, level.grid(), watch_blocks, m_.rhythm, settings}});
-        }
-        if (l.fast_block > 0 && !m_.by_cycles) {
+        if (l.fast_block > 0) {
             teach_sudden(i, fast, &fast == &level ? &learnt : nullptr);
         }
-        if (cost) {
-            teach_rough(i, rough, learnt.left_out);
+        if (l.coarse) {
+            residuals_[i] = learnt.left_out;
         }
     }
 
@@ -547,12 +569,12 @@ private:
         return m_.fast_load->over(load);
     }
 
-    void teach_rough(std::size_t i, const ExpectationLearner& rough, const Values& residuals) {
+    void teach_rough(std::size_t i, const ExpectationLearner& rough) {
         const auto& l = m_.lengths;
         auto& s = m_.signals[i];
         Values deviations;
         if (l.coarse) {
-            deviations = residuals;
+            deviations = residuals_[i];
         } else {
             s.deviations.emplace(l.bin, l.half_bins);
             const auto skip = cells_ % l.bin;
@@ -600,6 +622,7 @@ private:
     const std::vector<Cells>& history_;
     std::vector<Values> values_;       ///< of cells, on the signals' scales
     std::vector<Values> fast_values_;  ///< the same with the habits' steps
+    std::vector<Values> residuals_;    ///< of coarse cells: their deviations
     std::size_t cells_ = 0;
 };
 

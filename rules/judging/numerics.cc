@@ -1,6 +1,7 @@
 #include "rules/judging/numerics.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/math/distributions/normal.hpp>
 #include <boost/math/distributions/students_t.hpp>
 #include <boost/math/special_functions/beta.hpp>
@@ -54,23 +55,27 @@ double deviation_of(std::span<const double> values) {
 }
 
 double quantile_of(std::span<const double> values, double q) {
-    std::vector<double> kept;
-    kept.reserve(values.size());
-    std::copy_if(values.begin(), values.end(), std::back_inserter(kept),
-                 [](double v) { return !std::isnan(v); });
-    if (kept.empty()) {
+    std::array<double, 64> few;  // most are medians of a handful: no allocation for them
+    std::vector<double> many;
+    double* begin = few.data();
+    if (values.size() > few.size()) {
+        many.resize(values.size());
+        begin = many.data();
+    }
+    double* const end = std::copy_if(values.begin(), values.end(), begin,
+                                     [](double v) { return !std::isnan(v); });
+    if (begin == end) {
         return missing;
     }
-    const double position = q * static_cast<double>(kept.size() - 1);
-    const auto below = static_cast<std::size_t>(position);
-    const auto at = kept.begin() + static_cast<std::ptrdiff_t>(below);
-    std::nth_element(kept.begin(), at, kept.end());
-    const double lower = *at;
+    const double position = q * static_cast<double>(end - begin - 1);
+    const auto below = static_cast<std::ptrdiff_t>(position);
+    double* const at = begin + below;
+    std::nth_element(begin, at, end);
     const double part = position - static_cast<double>(below);
-    if (part <= 0 || at + 1 == kept.end()) {
-        return lower;
+    if (part <= 0 || at + 1 == end) {
+        return *at;
     }
-    return lower + part * (*std::min_element(at + 1, kept.end()) - lower);
+    return *at + part * (*std::min_element(at + 1, end) - *at);
 }
 
 double robust_scale(std::span<const double> residuals) {
@@ -155,24 +160,38 @@ double half_normal_log_e(double z, double r) {
 }
 
 double mixture_z(std::span<const double> ratios, double target) {
-    const auto log_mean_e = [&](double z) {
+    // Newton's method from above: log E is convex and rises in z > 0.
+    double z = 0;
+    for (const double r : ratios) {
+        z = std::max(z, std::sqrt(2 * (1 + 1 / r) * (std::max(target, 0.0) + std::log1p(r) + 3)));
+    }
+    z = std::min(z, z_max);
+    for (int i = 0; i < 60; ++i) {
         double top = -std::numeric_limits<double>::infinity();
         for (const double r : ratios) {
             top = std::max(top, half_normal_log_e(z, r));
         }
         double sum = 0;
+        double slope = 0;
         for (const double r : ratios) {
-            sum += std::exp(half_normal_log_e(z, r) - top);
+            const double q = r / (1 + r);
+            const double root = std::sqrt(q);
+            const double weight = std::exp(half_normal_log_e(z, r) - top);
+            const double density =
+                std::exp(-0.5 * z * z * q) / std::sqrt(2 * std::numbers::pi);
+            sum += weight;
+            slope += weight * (z * q + root * density /
+                                           std::max(normal_tail(-z * root), probability_min));
         }
-        return top + std::log(sum / static_cast<double>(ratios.size()));
-    };
-    double low = 0;
-    double high = z_max;
-    for (int i = 0; i < 45; ++i) {
-        const double middle = 0.5 * (low + high);
-        (log_mean_e(middle) >= target ? high : low) = middle;
+        const double excess =
+            top + std::log(sum / static_cast<double>(ratios.size())) - target;
+        const double step = excess * sum / slope;
+        z = std::clamp(z - step, 0.0, z_max);
+        if (std::abs(step) < 1e-12 * (1 + z)) {
+            break;
+        }
     }
-    return high;
+    return z;
 }
 
 }  // namespace holdfast::rules
