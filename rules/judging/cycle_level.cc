@@ -13,15 +13,15 @@ constexpr double start_share = 0.5;
 constexpr std::size_t restart_min = 6;  // blocks: half an hour
 constexpr double clip_min = 5;
 constexpr double clip_max = 8;
-constexpr double clip_slow = 9;         // times the sd of day means: slow noise must be able to page
+constexpr double clip_slow = 9;  // times the sd of day means: slow noise must be able to page
 constexpr double placebo_level = 0.05;
 constexpr double own_past = 1.05;
-constexpr double shrink_windows = 8;    // weight of the pooled shape from a day up
+constexpr double shrink_windows = 8;                   // weight of the pooled shape from a day up
 constexpr std::array<double, 3> mixes{0.0, 0.5, 1.0};  // of the block of the week in the profile
 constexpr double incident_sigmas = 8;
 constexpr double incident_ratio = 1.1;
 constexpr std::size_t incident_hours_max = 24;
-constexpr std::size_t edge_blocks = 5;  // 25 min on either side
+constexpr std::size_t edge_blocks = 8;  // 40 min on either side: jobs start late by so much
 constexpr double edge_factor = 3;
 
 constexpr std::size_t day_index = 15;  // of 288 in the grid
@@ -209,7 +209,11 @@ BandEdges band_of(const Values& profile, double noise) {
     return b;
 }
 
+/// Distance to the band; within it a value says nothing, and is missing.
 double off_band(double value, double lower, double upper) {
+    if (lower < upper && lower <= value && value <= upper) {
+        return missing;
+    }
     return value - std::clamp(value, std::min(lower, upper), std::max(lower, upper));
 }
 
@@ -225,10 +229,9 @@ Values residuals(const Values& x, const Values& profile) {
     const auto band = band_of(profile, noise_about(x, profile));
     Values out(x.size());
     for (std::size_t i = 0; i < x.size(); ++i) {
-        out[i] = std::isnan(profile[i]) ? missing
-                                        : (std::isnan(x[i]) ? missing
-                                                            : off_band(x[i], band.lower[i],
-                                                                       band.upper[i]));
+        out[i] = std::isnan(profile[i])
+                     ? missing
+                     : (std::isnan(x[i]) ? missing : off_band(x[i], band.lower[i], band.upper[i]));
     }
     return out;
 }
@@ -353,8 +356,8 @@ double student_of(double z, double freedom) {
 double tail_freedom(Values& pool, std::size_t top) {
     constexpr std::size_t steps = 120;
     const auto freedom = [](std::size_t i) {
-        return std::exp(std::log(3.0) + (std::log(1000.0) - std::log(3.0)) *
-                                            static_cast<double>(i) / (steps - 1));
+        return std::exp(std::log(3.0) +
+                        (std::log(1000.0) - std::log(3.0)) * static_cast<double>(i) / (steps - 1));
     };
     const auto at = pool.end() - static_cast<std::ptrdiff_t>(top);
     std::nth_element(pool.begin(), at, pool.end());
@@ -378,12 +381,15 @@ double tail_freedom(Values& pool, std::size_t top) {
 
 using Curve = std::array<double, CycleModel::lengths>;
 
+enum class Family : std::uint8_t { gauge, ratio, load };
+
 /// Predictive variance, degrees of freedom and skew of window means, per signal.
 struct Curves {
     std::vector<Curve> variance, freedom, skew;
 };
 
-Curves curves_of(const std::vector<Weeks>& psi, const std::vector<bool>& is_ratio) {
+/// `family`: signals that are alike share what their histories are too short to show.
+Curves curves_of(const std::vector<Weeks>& psi, const std::vector<Family>& family) {
     constexpr auto nh = CycleModel::lengths;
     const auto& grid = CycleModel::grid();
     const auto s = psi.size();
@@ -416,17 +422,22 @@ Curves curves_of(const std::vector<Weeks>& psi, const std::vector<bool>& is_rati
         }
     }
     // From a day up a signal has few windows of its own: shrink them to the shape of all.
-    for (std::size_t i = day_index + 1; i < nh; ++i) {
-        double longer = 0;
-        double day = 0;
-        for (std::size_t j = 0; j < s; ++j) {
-            longer += c.variance[j][i];
-            day += c.variance[j][day_index];
-        }
-        const double own = windows[i] - 1;
-        for (auto& v : c.variance) {
-            v[i] = (own * v[i] + shrink_windows * longer / day * v[day_index]) /
-                   (own + shrink_windows);
+    for (const auto kin : {Family::gauge, Family::ratio, Family::load}) {
+        for (std::size_t i = day_index + 1; i < nh; ++i) {
+            double longer = 0;
+            double day = 0;
+            for (std::size_t j = 0; j < s; ++j) {
+                longer += family[j] == kin ? c.variance[j][i] : 0;
+                day += family[j] == kin ? c.variance[j][day_index] : 0;
+            }
+            const double own = windows[i] - 1;
+            for (std::size_t j = 0; j < s; ++j) {
+                auto& v = c.variance[j];
+                if (family[j] == kin) {
+                    v[i] = (own * v[i] + shrink_windows * longer / day * v[day_index]) /
+                           (own + shrink_windows);
+                }
+            }
         }
     }
     for (auto& v : c.variance) {
@@ -463,12 +474,13 @@ Curves curves_of(const std::vector<Weeks>& psi, const std::vector<bool>& is_rati
             tail[j][i] = 4 + 6 / std::max(kurt[j][i], 0.02);
         }
     }
-    for (const bool ratio : {false, true}) {  // one signal's history cannot show 1e-6
+    for (const auto kin : {Family::gauge, Family::ratio, Family::load}) {
+        const bool ratio = kin == Family::ratio;  // one signal's history cannot show 1e-6
         double before = 3;
         for (std::size_t i = 0; i < nh; ++i) {
             Values pool;
             for (std::size_t j = 0; j < s; ++j) {
-                if (is_ratio[j] != ratio) {
+                if (family[j] != kin) {
                     continue;
                 }
                 const double sd = std::sqrt(c.variance[j][i]);
@@ -485,7 +497,7 @@ Curves curves_of(const std::vector<Weeks>& psi, const std::vector<bool>& is_rati
                 before = std::max(before, tail_freedom(pool, ratio ? 3 : 6));
             }
             for (std::size_t j = 0; j < s; ++j) {
-                if (is_ratio[j] == ratio) {
+                if (family[j] == kin) {
                     tail[j][i] = std::min(tail[j][i], before);
                 }
             }
@@ -561,10 +573,11 @@ double largest_ratio(const Values& psi, double centre, double sign, const Values
     for (std::size_t h = 1; h <= p.size(); ++h) {
         most = std::max(most, sum[h] / (start[h] * static_cast<double>(h)));
     }
-    for (std::size_t first = per_hour - settle; first + restart_min <= p.size(); first += per_hour) {
+    for (std::size_t first = per_hour - settle; first + restart_min <= p.size();
+         first += per_hour) {
         for (std::size_t l = restart_min; l <= per_day && first + l <= p.size(); ++l) {
-            most = std::max(most, (sum[first + l] - sum[first]) /
-                                      (restart[l] * static_cast<double>(l)));
+            most = std::max(most,
+                            (sum[first + l] - sum[first]) / (restart[l] * static_cast<double>(l)));
         }
     }
     return most;
@@ -581,11 +594,15 @@ class CycleTeacher {
 public:
     CycleTeacher(const std::vector<CycleSignal>& signals, const Values& load,
                  const CycleClock& clock, const CycleSettings& settings)
-        : signals_{signals}, clock_{clock}, settings_{settings}, per_hour_{std::max<std::size_t>(
-                                                                     1, clock.blocks_per_day / 24)} {
+        : signals_{signals},
+          clock_{clock},
+          settings_{settings},
+          per_hour_{std::max<std::size_t>(1, clock.blocks_per_day / 24)} {
         for (const auto& s : signals_) {
             weeks_ = (s.is_ratio ? s.all : s.x).size() / clock_.blocks_per_cycle;
-            is_ratio_.push_back(s.is_ratio);
+            family_.push_back(s.is_ratio       ? Family::ratio
+                              : s.may_use_load ? Family::gauge
+                                               : Family::load);
         }
         taught_.signals.resize(signals_.size());
         if (!load.empty()) {
@@ -773,7 +790,7 @@ private:
             }
             psi.push_back(std::move(z));
         }
-        out.curves = curves_of(psi, is_ratio_);
+        out.curves = curves_of(psi, family_);
         const auto w = static_cast<double>(weeks_);
         // Placebo profiles had one cycle less than the watch's; these weeks' variance had all.
         const double finite = (1 + 1 / profile_weeks) / (1 + 1 / (w - 1));
@@ -808,7 +825,7 @@ private:
     void calibrate(std::vector<std::array<double, 2>>& kappa) const {
         const auto n = signals_.size();
         const auto restarts = static_cast<double>(restarts_of(settings_, per_hour_));
-        std::array<Values, 2> visible;  // by kind
+        std::array<Values, 3> visible;  // by family
         for (std::size_t w = 0; w < weeks_; ++w) {
             std::vector<std::size_t> others;
             for (std::size_t u = 0; u < weeks_; ++u) {
@@ -841,13 +858,13 @@ private:
                         return largest_ratio(psi, lesson.centre[j], sign, t.first, t.second,
                                              settings_.settle, per_hour_, clock_.blocks_per_day);
                     };
-                    visible[is_ratio_[j] ? 1 : 0].push_back(most(seen));
+                    visible[static_cast<std::size_t>(family_[j])].push_back(most(seen));
                     kappa[j][side] = std::max(kappa[j][side], own_past * most(paged));
                 }
             }
         }
         for (std::size_t j = 0; j < n; ++j) {
-            const auto& v = visible[is_ratio_[j] ? 1 : 0];
+            const auto& v = visible[static_cast<std::size_t>(family_[j])];
             const double common = v.empty() ? 1 : std::max(1.0, quantile_of(v, 1 - placebo_level));
             for (double& k : kappa[j]) {
                 k = std::max(k, common);
@@ -860,23 +877,22 @@ private:
     const CycleSettings& settings_;
     std::size_t per_hour_;
     std::size_t weeks_ = 0;
-    std::vector<bool> is_ratio_;
+    std::vector<Family> family_;
     std::vector<Values> load_left_out_;
     std::vector<Weeks> left_out_;
     CycleTaught taught_;
 };
 
 double score(double x, double sigma, double shift, double clip, bool ratio) {
-    return std::isnan(x)
-               ? x
-               : std::clamp((x - shift) / (sigma * (ratio ? 1 + shift : 1)), -clip, clip);
+    return std::isnan(x) ? x
+                         : std::clamp((x - shift) / (sigma * (ratio ? 1 + shift : 1)), -clip, clip);
 }
 
 }  // namespace
 
 const std::array<double, CycleModel::lengths>& CycleModel::grid() {
-    static const std::array<double, lengths> values{1,   2,   3,   4,   6,   9,    12,   18,
-                                                    24,  36,  48,  72,  96,  144,  216,  288,
+    static const std::array<double, lengths> values{1,   2,   3,   4,    6,    9,   12,  18,
+                                                    24,  36,  48,  72,   96,   144, 216, 288,
                                                     432, 576, 864, 1008, 1440, 2013};
     return values;
 }

@@ -16,10 +16,10 @@ namespace holdfast::rules {
 /// One signal of the history, in blocks that end at the upgrade, whole cycles of them.
 struct CycleSignal {
     bool is_ratio = false;
-    Values x;     ///< gauge: the block's value on a scale on which effects add
-    Values bad;   ///< ratio: events that are bad, and all, by block; all = 0 is missing
+    Values x;    ///< gauge: the block's value on a scale on which effects add
+    Values bad;  ///< ratio: events that are bad, and all, by block; all = 0 is missing
     Values all;
-    bool up = true;    ///< sides that are judged
+    bool up = true;  ///< sides that are judged
     bool down = false;
     double tolerated = 0;  ///< on the scale of x; for a ratio a share of the bad share
     double margin = 0;
@@ -32,7 +32,7 @@ struct CycleClock {
     std::size_t blocks_per_day = 288;
     std::size_t blocks_per_cycle = 2016;
     std::vector<std::size_t> calendar;  ///< block of the calendar's week (Monday 0:00), by position
-    bool has_day_types = true;  ///< the cycle is a week: days 5 and 6 are the weekend
+    bool has_day_types = true;          ///< the cycle is a week: days 5 and 6 are the weekend
 
     std::size_t days() const { return blocks_per_cycle / blocks_per_day; }
 };
@@ -54,7 +54,7 @@ struct CycleModel {
     Values profile;  ///< expected x or bad share, by position in the cycle
     Values lower;    ///< band near schedule edges (gauge); equal where there is none
     Values upper;
-    Values sigma;    ///< scale of residuals, by position
+    Values sigma;  ///< scale of residuals, by position
     double load_slope = 0;
     double clip = 5;
     double centre = 0;
@@ -72,7 +72,7 @@ struct CycleModel {
 struct CycleSettings {
     std::array<double, 3> alpha{0.20, 0.05, 0.01};  ///< warn, page, rollback
     double close = 0.05;
-    std::size_t settle = 3;         ///< blocks after the upgrade that are not judged
+    std::size_t settle = 3;  ///< blocks after the upgrade that are not judged
     std::size_t watch_blocks = 2016;
 };
 
@@ -96,11 +96,11 @@ public:
     void add(double value, std::size_t position, double load_residual);
 
     struct Crossing {
-        int severity = -1;   ///< 0 warn, 1 page, 2 rollback
+        int severity = -1;  ///< 0 warn, 1 page, 2 rollback
         bool up = true;
-        double effect = 0;   ///< mean residual over the window
-        double blocks = 0;   ///< of the window
-        double ratio = 0;    ///< mean over its boundary
+        double effect = 0;  ///< mean residual over the window
+        double blocks = 0;  ///< of the window
+        double ratio = 0;   ///< mean over its boundary
     };
     /// The worst that the windows ending now say.
     Crossing crossing() const;

@@ -33,8 +33,8 @@ private:
     std::size_t bin_cells_;
     std::size_t half_bins_;
     Values current_;
-    std::deque<Bin> pending_;      ///< bins not yet emitted
-    std::deque<double> medians_;   ///< of the bins before the first pending one, half a window
+    std::deque<Bin> pending_;     ///< bins not yet emitted
+    std::deque<double> medians_;  ///< of the bins before the first pending one, half a window
 };
 
 }  // namespace holdfast::rules

@@ -22,26 +22,26 @@ namespace {
 // How the levels' budget is shared; measured in docs/statistics.md, "Budget".
 constexpr double load_share_max = 0.3;  // of all, for load signals; the rest is for costs
 constexpr double level_share = 0.6;
-constexpr double cycle_level_share = 0.8;  // of the level channel where it is judged by cycles
+constexpr double cycle_level_share = 2.0;  // of the level channel where it is judged by cycles
 constexpr double dispersion_share = 0.2;
 constexpr double tail_share = 0.1;  // each of the two
 constexpr double sudden_share = 0.5;
 constexpr double closing_factor = 2;  // the last look: what is still there did not return to normal
 constexpr double episode_hours = 6;
 
-constexpr double floor_share = 0.1;   // of the median: below it values are "about zero"
+constexpr double floor_share = 0.1;  // of the median: below it values are "about zero"
 constexpr double floor_mean_share = 0.02;
 constexpr double floor_needed_below = 0.1;
-constexpr double outage_share = 1e-3;  // of the median: as little as nothing
-constexpr double constant_share = 0.8;  // of blocks at the median make a constant
-constexpr double habit_step = 1;  // leaving a habitual value is as far as a factor of e
+constexpr double outage_share = 1e-3;      // of the median: as little as nothing
+constexpr double constant_share = 0.8;     // of blocks at the median make a constant
+constexpr double habit_step = 1;           // leaving a habitual value is as far as a factor of e
 constexpr double constant_evidence = 0.3;  // its first step is a warning, not a page
 constexpr double dispersion_effect_min = 0.26;  // x1.3
 constexpr double dispersion_temper_hours = 12;
 constexpr double sudden_effect_min = 0.05;
 constexpr std::array<double, 2> tail_quantiles{0.98, 0.998};
 constexpr double median_hours = 6;
-constexpr double slot_seen_share = 0.6;   // of an hour's blocks make it covered
+constexpr double slot_seen_share = 0.6;  // of an hour's blocks make it covered
 constexpr std::size_t quantised_values_max = 32;
 constexpr std::size_t peers_min = 4;  // load signals that can be judged beside each other
 
@@ -49,8 +49,8 @@ constexpr std::size_t peers_min = 4;  // load signals that can be judged beside 
 struct Scale {
     double low = 0;
     double floor = 0;
-    double bottom = 0;  ///< what less is taken for, where there is no floor
-    double middle = 1;  ///< median of the history, for effects in words
+    double bottom = 0;      ///< what less is taken for, where there is no floor
+    double middle = 1;      ///< median of the history, for effects in words
     double resolution = 0;  ///< smallest step of a signal that takes few values; else 0
 
     static Scale of(const Values& history, bool may_be_pure) {
@@ -91,7 +91,9 @@ struct Scale {
         }
         return least;
     }
-    double resolution_step() const { return resolution > 0 ? step(resolution / std::abs(middle > 0 ? middle : 1)) : 0; }
+    double resolution_step() const {
+        return resolution > 0 ? step(resolution / std::abs(middle > 0 ? middle : 1)) : 0;
+    }
     double at(double value) const {
         return std::isnan(value) ? value : std::log(std::max(value - low, bottom) + floor);
     }
@@ -143,8 +145,8 @@ struct Habit {
 
 /// Lengths in cells.
 struct Lengths {
-    std::size_t block;       ///< of the level channel
-    std::size_t fast_block;  ///< of the sudden channel; 0: there is none
+    std::size_t block;        ///< of the level channel
+    std::size_t fast_block;   ///< of the sudden channel; 0: there is none
     std::size_t rough_block;  ///< of the dispersion channel
     std::size_t bin;          ///< of the running median
     std::size_t half_bins;
@@ -164,8 +166,8 @@ Lengths lengths_of(const EnsemblePlan& plan, const Rhythm& rhythm) {
     out.rough_block = std::max<std::size_t>(cells(900), 6);
     out.bin = cells(900);
     out.half_bins = std::max<std::size_t>(
-        2, static_cast<std::size_t>(median_hours * 3600 /
-                                    (static_cast<double>(out.bin) * cell)) / 2);
+        2,
+        static_cast<std::size_t>(median_hours * 3600 / (static_cast<double>(out.bin) * cell)) / 2);
     out.coarse = cell >= 3600 - 1e-6;
     return out;
 }
@@ -250,7 +252,7 @@ public:
     std::optional<LoadFactor> load;       ///< on level blocks
     std::optional<LoadFactor> fast_load;  ///< on blocks of the sudden channel
     std::vector<SignalModel> signals;
-    std::optional<SignalModel> common;  ///< what all load signals do together
+    std::optional<SignalModel> common;   ///< what all load signals do together
     std::array<double, 3> thresholds{};  ///< of log10 evidence: warn, page, rollback
     std::size_t watch_cells = 0;
 
@@ -352,8 +354,8 @@ private:
     }
 
     void teach_by_cycles() {
-        const auto cycles = static_cast<std::size_t>((m_.plan.upgrade - m_.plan.begin) /
-                                                     m_.plan.cycle);
+        const auto cycles =
+            static_cast<std::size_t>((m_.plan.upgrade - m_.plan.begin) / m_.plan.cycle);
         std::vector<CycleSignal> signals;
         for (std::size_t i = 0; i < m_.signals.size(); ++i) {
             const auto& s = m_.signals[i];
@@ -377,8 +379,8 @@ private:
             load.push_back(middles(i, cycles));
         }
         m_.load = m_.signals.size() > 1 ? LoadFactor::learn(load) : std::nullopt;
-        m_.cycles = teach_cycles(signals, m_.load ? m_.load->over(load) : Values{},
-                                 m_.cycle_clock, m_.cycle_settings);
+        m_.cycles = teach_cycles(signals, m_.load ? m_.load->over(load) : Values{}, m_.cycle_clock,
+                                 m_.cycle_settings);
     }
 
     /// A ratio is judged by its bad events: of good ones, all that are not.
@@ -395,9 +397,8 @@ private:
             });
         };
         c.all = sum([](const Cell& x) { return x.denominator; });
-        c.bad = sum([good](const Cell& x) {
-            return good ? x.denominator - x.numerator : x.numerator;
-        });
+        c.bad =
+            sum([good](const Cell& x) { return good ? x.denominator - x.numerator : x.numerator; });
         double bad = 0;
         double all = 0;
         for (std::size_t k = 0; k < c.all.size(); ++k) {
@@ -446,11 +447,10 @@ private:
         return load;
     }
 
-    /// A load signal among several is judged beside the others: they move together, and what one does
-    /// alone is news. What all of them do is judged once, as the common load.
+    /// A load signal among several is judged beside the others: they move together, and what one
+    /// does alone is news. What all of them do is judged once, as the common load.
     bool may_use_load(std::size_t i) const {
-        return !m_.signals[i].signal.is_load ||
-               (m_.load && m_.load->members() >= peers_min);
+        return !m_.signals[i].signal.is_load || (m_.load && m_.load->members() >= peers_min);
     }
 
     void teach_common(const ExpectationLearner& level, const ExpectationLearner& fast,
@@ -474,17 +474,16 @@ private:
         const auto learnt = level.learn(scaled(load, m_.load->unit()), false);
         const LevelSettings settings{.tolerated = tolerated,
                                      .effect_min = std::max(tolerated, 0.5 * margin)};
-        s.level.emplace(Channel{learnt.expectation,
-                                {learnt, level.grid(), m_.watch_cells / l.block, m_.rhythm,
-                                 settings}});
+        s.level.emplace(
+            Channel{learnt.expectation,
+                    {learnt, level.grid(), m_.watch_cells / l.block, m_.rhythm, settings}});
         if (l.fast_block > 0 && !fast_load.empty()) {
             emplace_sudden(s, fast, fast.learn(scaled(fast_load, m_.fast_load->unit()), false),
                            scaled(fast_load, m_.fast_load->unit()), {}, sudden_effect_min);
         }
     }
 
-    void teach_one(std::size_t i, const ExpectationLearner& level,
-                   const ExpectationLearner& fast) {
+    void teach_one(std::size_t i, const ExpectationLearner& level, const ExpectationLearner& fast) {
         const auto& l = m_.lengths;
         auto& s = m_.signals[i];
         const auto watch_blocks = m_.watch_cells / l.block;
@@ -496,11 +495,11 @@ private:
         s.margin = s.scale.step(relative(s.signal.margin, s.scale));
         s.constant = share_at_median(blocks) > constant_share;
         const auto learnt = level.learn(blocks, may_use_load(i));
-        const LevelSettings settings{.tolerated = tolerated,
-                                     .effect_min = std::max({tolerated, 0.5 * s.margin,
-                                                            s.scale.resolution_step()})};
-        s.level.emplace(Channel{learnt.expectation,
-                                {learnt, level.grid(), watch_blocks, m_.rhythm, settings}});
+        const LevelSettings settings{
+            .tolerated = tolerated,
+            .effect_min = std::max({tolerated, 0.5 * s.margin, s.scale.resolution_step()})};
+        s.level.emplace(
+            Channel{learnt.expectation, {learnt, level.grid(), watch_blocks, m_.rhythm, settings}});
         if (l.fast_block > 0) {
             teach_sudden(i, fast, &fast == &level ? &learnt : nullptr);
         }
@@ -590,9 +589,10 @@ private:
             sizes.push_back(std::abs(deviations[k]));
         }
         auto blocks = block_means(sizes, l.rough_block);
-        blocks.erase(blocks.begin(),
-                     blocks.begin() + static_cast<std::ptrdiff_t>(
-                                          blocks.size() - std::min(blocks.size(), rough.grid().size)));
+        blocks.erase(
+            blocks.begin(),
+            blocks.begin() + static_cast<std::ptrdiff_t>(
+                                 blocks.size() - std::min(blocks.size(), rough.grid().size)));
         if (blocks.size() < rough.grid().size) {
             blocks.insert(blocks.begin(), rough.grid().size - blocks.size(), missing);
         }
@@ -608,10 +608,13 @@ private:
                                          .tolerated = 0.03,
                                          .effect_min = dispersion_effect_min,
                                          .temper_hours = dispersion_temper_hours};
-            s.rough.emplace(
-                Rough{floor,
-                      {learnt.expectation,
-                       {learnt, rough.grid(), m_.watch_cells / l.rough_block, m_.rhythm, settings}}});
+            s.rough.emplace(Rough{
+                floor,
+                {learnt.expectation,
+                 {learnt, rough.grid(), m_.watch_cells / l.rough_block, m_.rhythm, settings}}});
+        }
+        if (s.signal.kind == Kind::ratio) {
+            return;  // shares of few events jump with their denominators: their counts are judged
         }
         for (const double q : tail_quantiles) {
             s.tails.emplace_back(deviations, m_.watch_cells, m_.rhythm.hours(m_.plan.cell), q);
@@ -656,11 +659,10 @@ void set_cycles(EnsembleModel& m) {
     for (std::int64_t p = 0; p < n; ++p) {
         m.cycle_clock.calendar.push_back(static_cast<std::size_t>(((first + p) % n + n) % n));
     }
-    m.cycle_settings = {
-        .alpha = {m.plan.levels.warn, m.plan.levels.page, m.plan.levels.rollback},
-        .close = m.plan.levels.close,
-        .settle = static_cast<std::size_t>(m.plan.warmup / five),
-        .watch_blocks = std::max<std::size_t>(1, m.watch_cells / m.cycle_block)};
+    m.cycle_settings = {.alpha = {m.plan.levels.warn, m.plan.levels.page, m.plan.levels.rollback},
+                        .close = m.plan.levels.close,
+                        .settle = static_cast<std::size_t>(m.plan.warmup / five),
+                        .watch_blocks = std::max<std::size_t>(1, m.watch_cells / m.cycle_block)};
 }
 
 }  // namespace
@@ -673,9 +675,8 @@ std::shared_ptr<const EnsembleModel> learn_ensemble(EnsemblePlan plan,
     m.plan = std::move(plan);
     m.rhythm = Rhythm::of(m.plan.cycle, m.plan.offsets);
     m.lengths = lengths_of(m.plan, m.rhythm);
-    m.watch_cells =
-        static_cast<std::size_t>(std::max<std::int64_t>(1, (m.plan.planned_end - m.plan.upgrade) /
-                                                               m.plan.cell));
+    m.watch_cells = static_cast<std::size_t>(
+        std::max<std::int64_t>(1, (m.plan.planned_end - m.plan.upgrade) / m.plan.cell));
     for (auto& s : signals) {
         if (s.is_load) {
             m.load_signals.push_back(m.signals.size());
@@ -693,8 +694,10 @@ std::shared_ptr<const EnsembleModel> learn_ensemble(EnsemblePlan plan,
 struct EnsembleWatch::State {
     struct Signal {
         explicit Signal(const SignalModel& model, const Lengths& l)
-            : block{l.block}, fast_block{std::max<std::size_t>(1, l.fast_block)},
-              rough_block{l.rough_block}, deviations{model.deviations} {
+            : block{l.block},
+              fast_block{std::max<std::size_t>(1, l.fast_block)},
+              rough_block{l.rough_block},
+              deviations{model.deviations} {
             if (model.level) {
                 level.emplace(model.level->level);
             }
@@ -719,8 +722,7 @@ struct EnsembleWatch::State {
         std::size_t skip = 0;  ///< deviations to come that still belong to the history
     };
 
-    explicit State(std::shared_ptr<const EnsembleModel> the_model)
-        : model{std::move(the_model)} {
+    explicit State(std::shared_ptr<const EnsembleModel> the_model) : model{std::move(the_model)} {
         signals.reserve(model->signals.size());
         for (const auto& s : model->signals) {
             signals.emplace_back(s, model->lengths);
@@ -763,7 +765,8 @@ struct EnsembleWatch::State {
     void record(std::size_t i, std::string_view detector, bool up, std::size_t level,
                 double effect_ratio, double excess);
     void finish();
-    double load_at(const std::vector<double>& values, const std::optional<LoadFactor>& factor) const;
+    double load_at(const std::vector<double>& values,
+                   const std::optional<LoadFactor>& factor) const;
     Milliseconds episode_gap() const {
         return Milliseconds{static_cast<std::int64_t>(
             episode_hours * static_cast<double>(model->rhythm.hour().count()))};
@@ -778,7 +781,7 @@ struct EnsembleWatch::State {
     std::size_t cells_taken = 0;
     std::size_t blocks_taken = 0;
     std::size_t fast_taken = 0;
-    Values load_history;  ///< of the watch, for the dispersion channel
+    Values load_history;             ///< of the watch, for the dispersion channel
     std::vector<double> slots_seen;  ///< cells, by hour of the cycle, since the upgrade
     std::vector<EnsembleAlert> alerts;
     std::vector<std::array<std::optional<std::size_t>, 3>> open;  ///< alert by signal and severity
@@ -806,24 +809,23 @@ void EnsembleWatch::State::take(std::span<const Cell> cells) {
     for (std::size_t i = 0; i < signals.size(); ++i) {
         auto& s = signals[i];
         const auto& c = cells[i];
-        const double y = model->signals[i].scale.at(c.denominator > 0 ? c.numerator / c.denominator
-                                                                      : missing);
+        const double y =
+            model->signals[i].scale.at(c.denominator > 0 ? c.numerator / c.denominator : missing);
         if (const auto done = s.block.add(y)) {
             block[i] = *done;
             block_done = true;
         }
         if (model->lengths.fast_block > 0) {
-            const double step = c.denominator > 0
-                                    ? model->signals[i].habit.step(c.numerator / c.denominator)
-                                    : 0;
+            const double step =
+                c.denominator > 0 ? model->signals[i].habit.step(c.numerator / c.denominator) : 0;
             if (const auto done = s.fast_block.add(y + step)) {
                 fast[i] = *done;
                 fast_done = true;
             }
         }
     }
-    const auto slot = static_cast<std::size_t>(
-        model->rhythm.cycle_phase(now() - model->plan.cell) * static_cast<double>(slots()));
+    const auto slot = static_cast<std::size_t>(model->rhythm.cycle_phase(now() - model->plan.cell) *
+                                               static_cast<double>(slots()));
     slots_seen[std::min(slot, slots() - 1)] += 1;
     if (model->by_cycles) {
         for (std::size_t i = 0; i < signals.size(); ++i) {
@@ -865,19 +867,15 @@ void EnsembleWatch::State::take_cycle_block() {
         double bad = 0;
         double all = 0;
         for (const auto& c : signals[i].cycle_cells) {
-            values.push_back(
-                m.scale.at(c.denominator > 0 ? c.numerator / c.denominator : missing));
+            values.push_back(m.scale.at(c.denominator > 0 ? c.numerator / c.denominator : missing));
             all += c.denominator;
             bad += m.signal.worse == Direction::down ? c.denominator - c.numerator : c.numerator;
         }
-        block[i] = m.signal.kind != Kind::ratio ? median_of(values)
-                   : all > 0                    ? bad / all
-                                                : missing;
+        block[i] = m.signal.kind != Kind::ratio ? median_of(values) : all > 0 ? bad / all : missing;
         signals[i].cycle_cells.clear();
     }
     const auto& profile = model->cycles.load_profile;
-    const double load =
-        profile.empty() ? 0 : load_at(block, model->load) - profile[position];
+    const double load = profile.empty() ? 0 : load_at(block, model->load) - profile[position];
     for (std::size_t i = 0; i < signals.size(); ++i) {
         auto& cycle = *signals[i].cycle;
         cycle.add(block[i], position, std::isnan(load) ? 0 : load);
@@ -951,9 +949,9 @@ void EnsembleWatch::State::take_block(const std::vector<double>& values) {
         }
     }
     if (common && model->load) {
-        common->level->add(load * model->load->unit() -
-                               model->common->level->expectation.at(model->rhythm, at, 0),
-                           0);
+        common->level->add(
+            load * model->load->unit() - model->common->level->expectation.at(model->rhythm, at, 0),
+            0);
         if (common->level->is_look()) {
             look_level(speaker(), *model->common, *common, 0);
         }
@@ -969,7 +967,8 @@ void EnsembleWatch::State::take_deviation(std::size_t i, double deviation, bool 
     }
     if (const auto done = s.rough_block.add(std::abs(deviation)); done && m.rough) {
         const auto& e = m.rough->channel.expectation;
-        const auto factor = std::max<std::size_t>(1, model->lengths.rough_block / model->lengths.block);
+        const auto factor =
+            std::max<std::size_t>(1, model->lengths.rough_block / model->lengths.block);
         const auto k = s.rough->count();
         double load = 0;
         if (e.with_load) {
@@ -1007,7 +1006,8 @@ void EnsembleWatch::State::look_level(std::size_t i, const SignalModel& m, const
 
 void EnsembleWatch::State::look_rough(std::size_t i, double bonus) {
     if (model->signals[i].has_side(true)) {  // less variance is no harm
-        note(i, model->signals[i], "dispersion", true, signals[i].rough->look(true), dispersion_share, bonus);
+        note(i, model->signals[i], "dispersion", true, signals[i].rough->look(true),
+             dispersion_share, bonus);
     }
 }
 
@@ -1029,8 +1029,8 @@ void EnsembleWatch::State::note(std::size_t i, const SignalModel& m, std::string
     }
     const std::size_t level = x >= limits[2] ? 2 : x >= limits[1] ? 1 : 0;
     const double effect = up ? found.effect : -found.effect;
-    record(i, detector, up, level,
-           detector == "tail" ? std::expm1(effect) : m.scale.ratio(effect), x - limits[level]);
+    record(i, detector, up, level, detector == "tail" ? std::expm1(effect) : m.scale.ratio(effect),
+           x - limits[level]);
 }
 
 /// Opens an episode, or prolongs the one that is open.
@@ -1041,7 +1041,8 @@ void EnsembleWatch::State::record(std::size_t i, std::string_view detector, bool
     auto& known = open[i][level];
     if (!known || at - alerts[*known].until > episode_gap()) {
         known = alerts.size();
-        alerts.push_back({.signal = i, .severity = severity, .at = at, .until = at, .excess = -1e9});
+        alerts.push_back(
+            {.signal = i, .severity = severity, .at = at, .until = at, .excess = -1e9});
     }
     auto& alert = alerts[*known];
     alert.until = at;
@@ -1113,9 +1114,15 @@ EnsembleWatch::~EnsembleWatch() = default;
 EnsembleWatch::EnsembleWatch(EnsembleWatch&&) noexcept = default;
 EnsembleWatch& EnsembleWatch::operator=(EnsembleWatch&&) noexcept = default;
 
-void EnsembleWatch::take(std::span<const Cell> cells) { state_->take(cells); }
-void EnsembleWatch::finish() { state_->finish(); }
-Timestamp EnsembleWatch::now() const { return state_->now(); }
+void EnsembleWatch::take(std::span<const Cell> cells) {
+    state_->take(cells);
+}
+void EnsembleWatch::finish() {
+    state_->finish();
+}
+Timestamp EnsembleWatch::now() const {
+    return state_->now();
+}
 
 std::vector<EnsembleAlert> EnsembleWatch::alerts() const {
     auto out = state_->alerts;

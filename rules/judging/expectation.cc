@@ -9,9 +9,9 @@ namespace {
 
 constexpr std::array<std::size_t, 4> daily_harmonics{0, 4, 8, 8};
 constexpr std::size_t cycle_harmonics = 3;
-constexpr double step_must_win = 0.1;    // a bigger model lowers the error by this much a step
+constexpr double step_must_win = 0.1;      // a bigger model lowers the error by this much a step
 constexpr double block_error_share = 0.1;  // of single blocks beside the error of hours
-constexpr double prior_windows = 4;      // weight of "no drift", in days
+constexpr double prior_windows = 4;        // weight of "no drift", in days
 
 /// One row of the regression; returns the number of columns.
 std::size_t fill(Row& row, std::size_t season, bool with_load, const Rhythm& rhythm, Timestamp at,
@@ -102,7 +102,8 @@ ExpectationLearner::ExpectationLearner(const Grid& grid, Rhythm rhythm, Values l
                 columns = fill(rows[i], season, with_load, rhythm_, grid_.at(i),
                                with_load ? load_[i] : 0);
             }
-            models_.push_back({season, with_load, FoldedRegression{std::move(rows), columns, fold_}});
+            models_.push_back(
+                {season, with_load, FoldedRegression{std::move(rows), columns, fold_}});
         }
     }
 }
@@ -116,8 +117,7 @@ ExpectationLearner::Learnt ExpectationLearner::learn(std::span<const double> val
             continue;
         }
         auto fit = model.regression.fit(values);
-        const double steps =
-            static_cast<double>(model.season) + (model.with_load ? 1.0 : 0.0);
+        const double steps = static_cast<double>(model.season) + (model.with_load ? 1.0 : 0.0);
         const double error = (robust_square(block_means(fit.left_out, per_hour_)) +
                               block_error_share * robust_square(fit.left_out)) *
                              (1 + step_must_win * steps);
@@ -126,14 +126,13 @@ ExpectationLearner::Learnt ExpectationLearner::learn(std::span<const double> val
         }
         best_error = error;
         const auto columns = model.regression.columns();
-        best.expectation = {.season = model.season,
-                            .with_load = model.with_load,
-                            .columns = columns,
-                            .coefficients = fit.full,
-                            .load_mean = model.with_load ? mean_of(load_) : 0,
-                            .load_variance = model.with_load
-                                                 ? jackknife_variance(fit.without, columns - 1)
-                                                 : 0};
+        best.expectation = {
+            .season = model.season,
+            .with_load = model.with_load,
+            .columns = columns,
+            .coefficients = fit.full,
+            .load_mean = model.with_load ? mean_of(load_) : 0,
+            .load_variance = model.with_load ? jackknife_variance(fit.without, columns - 1) : 0};
         best.left_out = std::move(fit.left_out);
     }
     if (best.left_out.empty()) {
@@ -185,8 +184,7 @@ double ExpectationLearner::drift(const Values& left_out) const {
         before += level[i];
     }
     expected *= (days - 1) / days;
-    const double ratio =
-        winsorised_mean(forward) / (winsorised_mean(both) + 1e-12) / expected;
+    const double ratio = winsorised_mean(forward) / (winsorised_mean(both) + 1e-12) / expected;
     const double weight = (days - 1) / (days - 1 + prior_windows);
     return std::max(1.0, std::pow(std::max(ratio, 1e-3), weight));
 }

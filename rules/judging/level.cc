@@ -11,22 +11,21 @@ namespace {
 
 constexpr std::array<double, 8> window_hours{1, 2, 4, 8, 12, 24, 48, 72};
 constexpr std::size_t blocks_min = 3;
-constexpr double clip_min = 5;        // sigmas: one wild block must not carry a window
+constexpr double clip_min = 5;  // sigmas: one wild block must not carry a window
 constexpr double clip_max = 10;
-constexpr double clip_slow = 10;      // a signal ruled by slow noise must still be able to page
-constexpr double slow_noise = 0.03;   // prior of the level's deviation from day to day (log)
-constexpr double slow_weight = 2;     // of it, in days
-constexpr double prior_windows = 4;   // weight of V(h)'s expected shape
+constexpr double clip_slow = 10;         // a signal ruled by slow noise must still be able to page
+constexpr double slow_noise = 0.03;      // prior of the level's deviation from day to day (log)
+constexpr double slow_weight = 2;        // of it, in days
+constexpr double prior_windows = 4;      // weight of V(h)'s expected shape
 constexpr double prior_exponent = 0.35;  // V falls like h^-0.46 on real servers; a little careful
-constexpr double freedom_max = 30;    // finite baselines do not prove normal tails
+constexpr double freedom_max = 30;       // finite baselines do not prove normal tails
 constexpr double sigma_min = 0.01;
 constexpr double high_share = 0.7;
 constexpr double still_share = 0.5;
 constexpr double present_share = 0.7;
 
 double score_of(double residual, double sigma, double shift, double clip) {
-    return std::isnan(residual) ? residual
-                                : std::clamp((residual - shift) / sigma, -clip, clip);
+    return std::isnan(residual) ? residual : std::clamp((residual - shift) / sigma, -clip, clip);
 }
 
 /// Mean of squares of the means of windows of `blocks`, a quarter apart.
@@ -59,8 +58,8 @@ LevelModel::LevelModel(const ExpectationLearner::Learnt& learnt, const Grid& his
     std::set<std::size_t> blocks;
     for (const double h : window_hours) {
         if (settings_.hours_min <= h && h <= watch_hours + 0.01) {
-            const auto n = std::max(blocks_min,
-                                    static_cast<std::size_t>(std::llround(h / block_hours)));
+            const auto n =
+                std::max(blocks_min, static_cast<std::size_t>(std::llround(h / block_hours)));
             if (n <= watch_blocks) {
                 blocks.insert(n);
             }
@@ -90,9 +89,9 @@ LevelModel::LevelModel(const ExpectationLearner::Learnt& learnt, const Grid& his
                 out.freedom = std::min(prior_windows, before.freedom);
             } else {
                 const double prior = before.variance * std::pow(ratio, prior_exponent);
-                out.variance = std::max((windows * own + prior_windows * prior) /
-                                            (windows + prior_windows),
-                                        before.variance * ratio);
+                out.variance =
+                    std::max((windows * own + prior_windows * prior) / (windows + prior_windows),
+                             before.variance * ratio);
                 out.freedom = windows + std::min(prior_windows, before.freedom);
             }
         }
@@ -113,10 +112,9 @@ double LevelModel::variance_at(double blocks) const {
     if (lengths_.empty()) {
         return 1;
     }
-    const auto after =
-        std::find_if(lengths_.begin(), lengths_.end(), [blocks](const Length& l) {
-            return static_cast<double>(l.blocks) >= blocks;
-        });
+    const auto after = std::find_if(lengths_.begin(), lengths_.end(), [blocks](const Length& l) {
+        return static_cast<double>(l.blocks) >= blocks;
+    });
     if (after == lengths_.begin()) {
         return after->variance;
     }
@@ -125,9 +123,8 @@ double LevelModel::variance_at(double blocks) const {
     if (after == lengths_.end()) {
         return before.variance * std::pow(ratio, -prior_exponent);
     }
-    const double share =
-        std::log(ratio) / std::log(static_cast<double>(after->blocks) /
-                                   static_cast<double>(before.blocks));
+    const double share = std::log(ratio) / std::log(static_cast<double>(after->blocks) /
+                                                    static_cast<double>(before.blocks));
     return std::exp((1 - share) * std::log(before.variance) + share * std::log(after->variance));
 }
 
@@ -182,8 +179,7 @@ Evidence10 LevelWatch::look(bool up) const {
             continue;
         }
         const double lever = lever_.mean(first, end) / sigma;
-        const double error =
-            std::sqrt(l.variance + model_->load_variance() * lever * lever);
+        const double error = std::sqrt(l.variance + model_->load_variance() * lever * lever);
         const double surprise = student_evidence(mean / error, l.freedom) - l.looks;
         const double evidence = std::max(0.0, surprise) * l.temper;
         if (evidence > best.evidence) {

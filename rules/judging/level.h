@@ -32,10 +32,10 @@ public:
     struct Length {
         std::size_t blocks;
         double hours;
-        double variance;   ///< of the mean score, drift included
-        double freedom;    ///< degrees of it
-        double temper;     ///< exponent of the evidence: hours / (hours + temper_hours)
-        double looks;      ///< log10 of how many independent windows the watch has, times lengths
+        double variance;  ///< of the mean score, drift included
+        double freedom;   ///< degrees of it
+        double temper;    ///< exponent of the evidence: hours / (hours + temper_hours)
+        double looks;     ///< log10 of how many independent windows the watch has, times lengths
     };
     const std::vector<Length>& lengths() const { return lengths_; }
     double sigma() const { return sigma_; }

@@ -77,8 +77,9 @@ std::optional<LoadFactor> LoadFactor::learn(const std::vector<Values>& load) {
             factor.members_.push_back({i, middle, deviation, 1});
             auto z = load[i];
             for (double& v : z) {
-                v = std::isnan(v) ? v
-                                  : std::clamp((v - middle) / deviation, -history_limit, history_limit);
+                v = std::isnan(v)
+                        ? v
+                        : std::clamp((v - middle) / deviation, -history_limit, history_limit);
             }
             standard.push_back(std::move(z));
         }
@@ -133,7 +134,9 @@ double LoadFactor::unit() const {
     return median_of(deviations);
 }
 
-double LoadFactor::at(std::span<const double> load) const { return clipped(load, watch_limit); }
+double LoadFactor::at(std::span<const double> load) const {
+    return clipped(load, watch_limit);
+}
 
 Values LoadFactor::over(const std::vector<Values>& load) const {
     Values out;

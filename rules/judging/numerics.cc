@@ -62,8 +62,8 @@ double quantile_of(std::span<const double> values, double q) {
         many.resize(values.size());
         begin = many.data();
     }
-    double* const end = std::copy_if(values.begin(), values.end(), begin,
-                                     [](double v) { return !std::isnan(v); });
+    double* const end =
+        std::copy_if(values.begin(), values.end(), begin, [](double v) { return !std::isnan(v); });
     if (begin == end) {
         return missing;
     }
@@ -123,7 +123,9 @@ double Prefix::mean(std::size_t first, std::size_t last) const {
     return n > 0 ? sum(first, last) / n : missing;
 }
 
-double normal_tail(double z) { return 0.5 * std::erfc(z / std::numbers::sqrt2); }
+double normal_tail(double z) {
+    return 0.5 * std::erfc(z / std::numbers::sqrt2);
+}
 
 double student_evidence(double t, double freedom) {
     if (!(t > 0)) {
@@ -177,14 +179,12 @@ double mixture_z(std::span<const double> ratios, double target) {
             const double q = r / (1 + r);
             const double root = std::sqrt(q);
             const double weight = std::exp(half_normal_log_e(z, r) - top);
-            const double density =
-                std::exp(-0.5 * z * z * q) / std::sqrt(2 * std::numbers::pi);
+            const double density = std::exp(-0.5 * z * z * q) / std::sqrt(2 * std::numbers::pi);
             sum += weight;
-            slope += weight * (z * q + root * density /
-                                           std::max(normal_tail(-z * root), probability_min));
+            slope += weight *
+                     (z * q + root * density / std::max(normal_tail(-z * root), probability_min));
         }
-        const double excess =
-            top + std::log(sum / static_cast<double>(ratios.size())) - target;
+        const double excess = top + std::log(sum / static_cast<double>(ratios.size())) - target;
         const double step = excess * sum / slope;
         z = std::clamp(z - step, 0.0, z_max);
         if (std::abs(step) < 1e-12 * (1 + z)) {

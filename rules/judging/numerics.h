@@ -18,7 +18,9 @@ double deviation_of(std::span<const double> values);
 /// The `q` quantile (0..1) of what is there, linear between order statistics (Hyndman and Fan 1996,
 /// type 7); NaN of nothing.
 double quantile_of(std::span<const double> values, double q);
-inline double median_of(std::span<const double> values) { return quantile_of(values, 0.5); }
+inline double median_of(std::span<const double> values) {
+    return quantile_of(values, 0.5);
+}
 /// 1.4826 times the median of |value|: the standard deviation of a normal about zero.
 double robust_scale(std::span<const double> residuals);
 

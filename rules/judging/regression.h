@@ -23,9 +23,9 @@ public:
     FoldedRegression(std::vector<Row> rows, std::size_t columns, std::vector<std::size_t> fold);
 
     struct Fit {
-        Values left_out;                        ///< residuals under the fit to the other folds
-        Coefficients full{};                    ///< of the fit to everything
-        std::vector<Coefficients> without;      ///< of the fits without each fold
+        Values left_out;                    ///< residuals under the fit to the other folds
+        Coefficients full{};                ///< of the fit to everything
+        std::vector<Coefficients> without;  ///< of the fits without each fold
     };
     /// Missing values have no residual and no weight. With `winsorise` residuals beyond five robust
     /// sigma are cut and the fit is made again: an incident must not bend what is expected.

@@ -26,15 +26,19 @@ std::int64_t Rhythm::local_ms(Timestamp at) const {
     }
     Milliseconds offset{0};
     if (!offsets.empty()) {
-        const auto after = std::upper_bound(
-            offsets.begin(), offsets.end(), at,
-            [](Timestamp t, const UtcOffset& o) { return t < o.from; });
+        const auto after =
+            std::upper_bound(offsets.begin(), offsets.end(), at,
+                             [](Timestamp t, const UtcOffset& o) { return t < o.from; });
         offset = after == offsets.begin() ? offsets.front().offset : (after - 1)->offset;
     }
     return (at + offset).time_since_epoch().count() - monday_ms;
 }
 
-double Rhythm::day_phase(Timestamp at) const { return phase(local_ms(at), day); }
-double Rhythm::cycle_phase(Timestamp at) const { return phase(local_ms(at), cycle); }
+double Rhythm::day_phase(Timestamp at) const {
+    return phase(local_ms(at), day);
+}
+double Rhythm::cycle_phase(Timestamp at) const {
+    return phase(local_ms(at), cycle);
+}
 
 }  // namespace holdfast::rules

@@ -6,7 +6,7 @@
 namespace holdfast::rules {
 namespace {
 
-constexpr double clip = 10;         // sigmas: two blocks of an outage are still far out
+constexpr double clip = 10;  // sigmas: two blocks of an outage are still far out
 constexpr double level_clip = 5;
 constexpr double tail_quantile = 0.9;  // 40 watches of 2 h (3.4 days) leave four beyond it
 constexpr double tail_prior = 0.25;    // median of real machines: 0.16 to 0.24
@@ -21,7 +21,9 @@ constexpr double least = 0.1;  // of a scale: constants must not divide by zero
 constexpr std::size_t starts_max = 500;
 constexpr std::size_t history_stages = 8;  // the history must hold a stage so many times
 
-double limited(double v, double limit) { return std::isnan(v) ? 0 : std::clamp(v, -limit, limit); }
+double limited(double v, double limit) {
+    return std::isnan(v) ? 0 : std::clamp(v, -limit, limit);
+}
 
 /// Noise of blocks relative to all, by time of day counted from the upgrade; for `history` blocks
 /// before it and `watch` after.
@@ -171,8 +173,8 @@ void SuddenModel::learn_side(const std::vector<Values>& placebos, std::size_t si
         scales_[side].push_back(scale);
         for (std::size_t p = 0; p < sums.size(); ++p) {
             for (auto k = w; k <= last; ++k) {
-                top[p][k - 1] = std::max(top[p][k - 1], sign * sums[p].sum(k - w, k) /
-                                                            static_cast<double>(w) / scale);
+                top[p][k - 1] = std::max(
+                    top[p][k - 1], sign * sums[p].sum(k - w, k) / static_cast<double>(w) / scale);
             }
         }
     }
@@ -192,12 +194,12 @@ void SuddenModel::learn_side(const std::vector<Values>& placebos, std::size_t si
             }
         }
         // Overlapping watches are worth about twice the disjoint ones.
-        const double have = 2 * (1 - tail_quantile) * static_cast<double>(history) /
-                            static_cast<double>(stage.end);
+        const double have =
+            2 * (1 - tail_quantile) * static_cast<double>(history) / static_cast<double>(stage.end);
         stage.start[side] = u;
-        stage.tail[side] = ((over > 0 ? have * excess / over : 0) +
-                            tail_prior_weight * tail_prior) /
-                           (have + tail_prior_weight);
+        stage.tail[side] =
+            ((over > 0 ? have * excess / over : 0) + tail_prior_weight * tail_prior) /
+            (have + tail_prior_weight);
     }
 }
 
@@ -250,9 +252,10 @@ Evidence10 SuddenWatch::look(bool up) const {
                                     [end](const auto& s) { return end <= s.end; });
     const double u = stage->start[side];
     if (most > u) {
-        const double surprise = -std::log10(1 - tail_quantile) + std::log10(most / u) / stage->tail[side];
-        out.evidence = std::max(
-            0.0, surprise - std::log10(static_cast<double>(model_->stages_.size())));
+        const double surprise =
+            -std::log10(1 - tail_quantile) + std::log10(most / u) / stage->tail[side];
+        out.evidence =
+            std::max(0.0, surprise - std::log10(static_cast<double>(model_->stages_.size())));
     }
     out.hours /= 12;
     return out;

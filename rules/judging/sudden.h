@@ -17,8 +17,8 @@ public:
     static constexpr std::array<std::size_t, 4> stage_ends{6, 12, 24, 48};
     static constexpr std::size_t local = 6;  ///< blocks before the upgrade that tell its level
 
-    /// `before`: the residuals of the last `local` blocks under the full fit. `effect_min`: smallest
-    /// effect that is spoken of. `watch_blocks`: planned.
+    /// `before`: the residuals of the last `local` blocks under the full fit. `effect_min`:
+    /// smallest effect that is spoken of. `watch_blocks`: planned.
     SuddenModel(const Values& placebo, const Values& before, std::size_t watch_blocks,
                 std::size_t blocks_a_day, double effect_min);
 

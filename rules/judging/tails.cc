@@ -8,9 +8,9 @@ namespace holdfast::rules {
 namespace {
 
 constexpr std::array<double, 5> window_hours{6, 12, 24, 48, 72};
-constexpr double cells_min = 20;        // of a window: two samples of 48 prove nothing
-constexpr double limit_min = 0.2;       // at least 22 % above the running median
-constexpr double gap_hours = 0.5;       // a burst is one event
+constexpr double cells_min = 20;   // of a window: two samples of 48 prove nothing
+constexpr double limit_min = 0.2;  // at least 22 % above the running median
+constexpr double gap_hours = 0.5;  // a burst is one event
 constexpr double temper_hours = 12;
 constexpr double overdispersion = 0.4;  // prior of the standard deviation from day to day
 constexpr double prior_windows = 3;
@@ -67,22 +67,21 @@ TailModel::TailModel(const Values& deviations, std::size_t watch_cells, double c
             ++count;
         }
         if (count >= 2) {
-            const double own = std::max(0.0, square / count * windows / std::max(windows - 1, 1.0) -
-                                                 length.mean) /
-                               (length.mean * length.mean);
+            const double own =
+                std::max(0.0, square / count * windows / std::max(windows - 1, 1.0) - length.mean) /
+                (length.mean * length.mean);
             // Counts below one say little about the spread.
             const double weight = windows * std::min(1.0, length.mean);
-            spread = (weight * std::min(own, 4.0) + prior_windows * spread) /
-                     (weight + prior_windows);
+            spread =
+                (weight * std::min(own, 4.0) + prior_windows * spread) / (weight + prior_windows);
         }
-        length.variance =
-            length.mean + length.mean * length.mean * (spread + 1 / (total + 0.5));
+        length.variance = length.mean + length.mean * length.mean * (spread + 1 / (total + 0.5));
         length.temper = hours / (hours + temper_hours);
         lengths_.push_back(length);
     }
     for (auto& l : lengths_) {
-        l.looks = std::log10(std::max(1.0, static_cast<double>(watch_cells) /
-                                               static_cast<double>(l.cells))) +
+        l.looks = std::log10(std::max(
+                      1.0, static_cast<double>(watch_cells) / static_cast<double>(l.cells))) +
                   std::log10(static_cast<double>(lengths_.size()));
     }
 }
@@ -111,8 +110,7 @@ Evidence10 TailWatch::look() const {
         }
         int spread = 0;  // over the window, not one bad hour
         for (std::size_t q = 0; q < 4; ++q) {
-            const double part =
-                events_in(first + q * l.cells / 4, first + (q + 1) * l.cells / 4);
+            const double part = events_in(first + q * l.cells / 4, first + (q + 1) * l.cells / 4);
             spread += part >= std::max(0.1 * count, 1.0) ? 1 : 0;
         }
         if (spread < 3) {

@@ -24,7 +24,7 @@ private:
         double variance;  ///< of them
         double most;      ///< events of the history's worst window
         double temper;
-        double looks;     ///< log10 of windows times lengths
+        double looks;  ///< log10 of windows times lengths
     };
     double limit_ = 0;
     std::size_t gap_ = 1;
