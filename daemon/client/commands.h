@@ -13,6 +13,7 @@ namespace holdfast::client {
 struct Context {
     std::string url;
     std::string token_file;  ///< empty: that of a daemon on this host, where it can be found
+    daemon::HttpClientConfig http;
     Format format = Format::table;
 
     Connection connect() const;

@@ -69,13 +69,16 @@ Result<std::pair<int, std::string>> Connection::send(const std::string& method,
     collectors::Resolver resolver{calls};
     collectors::HttpClient http{resolver, daemon::version};
     collectors::HttpRequest request{*url, timeout, answer_max};
+    request.tls = http_.tls;
     request.method = method;
     request.body = body;
     request.headers = headers;
     if (!body.empty()) {
         request.headers.emplace_back("Content-Type", "application/json");
     }
-    if (!token_.empty()) {
+    if (http_.authorization) {
+        request.headers.emplace_back("Authorization", *http_.authorization);
+    } else if (!token_.empty()) {
         request.headers.emplace_back("Authorization", "Bearer " + token_);
     }
     auto sent = asio::co_spawn(io, http.send(std::move(request)), asio::use_future);
