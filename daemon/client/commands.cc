@@ -419,6 +419,10 @@ int check_config(const std::vector<std::string>& files) {
     return check_files(files, daemon::load_config);
 }
 
+int check_web_config(const std::vector<std::string>& files) {
+    return check_files(files, daemon::load_web_config);
+}
+
 int collect_once(const daemon::ServiceOptions& options) {
     const auto config = daemon::effective_config(options);
     if (!config) {

@@ -49,6 +49,7 @@ int alerts_list(const Context& context);
 int alerts_test(const Context& context);
 int check_page(const Context& context, const std::string& path);
 int check_config(const std::vector<std::string>& files);
+int check_web_config(const std::vector<std::string>& files);
 
 /// One cycle of every collector, in the Prometheus text format, without a daemon.
 int collect_once(const daemon::ServiceOptions& options);

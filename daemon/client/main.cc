@@ -153,6 +153,10 @@ private:
              [this] { return check_config(files_); })
             ->add_option("files", files_, "YAML files")
             ->required();
+        verb(check, "web-config", "read web configuration files, say what is wrong",
+             [this] { return check_web_config(files_); })
+            ->add_option("files", files_, "YAML files")
+            ->required();
         verb(check, "healthy", "does the daemon answer",
              [this] { return check_page(context_, "/-/healthy"); });
         verb(check, "ready", "is the daemon ready",
