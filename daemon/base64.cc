@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "collectors/support/text.h"
+
 namespace holdfast::daemon {
 namespace {
 
@@ -19,8 +21,7 @@ std::string coded(std::string_view from, std::size_t space) {
 }
 
 bool is_letter_of_base64(char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
-           c == '/';
+    return collectors::is_alphanumeric(c) || c == '+' || c == '/';
 }
 
 }  // namespace

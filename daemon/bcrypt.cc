@@ -8,6 +8,8 @@
 #include <charconv>
 #include <memory>
 
+#include "collectors/support/text.h"
+
 namespace holdfast::daemon {
 namespace {
 
@@ -16,8 +18,7 @@ constexpr std::size_t salt_begin = 7;  // of `$2b$10$`
 constexpr std::string_view how = "make one with: htpasswd -nBC 10 \"\" | tr -d ':'";
 
 bool is_letter(char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '/';
+    return collectors::is_alphanumeric(c) || c == '.' || c == '/';
 }
 
 }  // namespace

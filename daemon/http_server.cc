@@ -19,6 +19,7 @@
 #include <list>
 #include <utility>
 
+#include "collectors/support/text.h"
 #include "daemon/tls_server.h"
 
 namespace holdfast::daemon {
@@ -44,10 +45,9 @@ ServerRequest to_request(const http::request<http::string_body>& in) {
         rest.remove_prefix(std::min(end + 1, rest.size()));
     }
     for (const auto& field : in) {
-        std::string name(field.name_string());
-        std::transform(name.begin(), name.end(), name.begin(),
-                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-        out.headers[name] = std::string(field.value());
+        const auto name = field.name_string();
+        out.headers[collectors::lower_case({name.data(), name.size()})] =
+            std::string(field.value());
     }
     out.body = in.body();
     return out;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "collectors/run_blocking.h"
+#include "collectors/support/text.h"
 #include "daemon/base64.h"
 #include "daemon/bcrypt.h"
 #include "daemon/envelope.h"
@@ -18,9 +19,8 @@ namespace {
 /// What follows `scheme` in the value of a header, if it is of that scheme; its case is free
 /// (RFC 9110, 11.1).
 std::optional<std::string_view> after_scheme(std::string_view value, std::string_view scheme) {
-    const auto same = [](char a, char b) { return (a | 0x20) == (b | 0x20); };
     if (value.size() <= scheme.size() || value[scheme.size()] != ' ' ||
-        !std::equal(scheme.begin(), scheme.end(), value.begin(), same)) {
+        collectors::lower_case(value.substr(0, scheme.size())) != collectors::lower_case(scheme)) {
         return std::nullopt;
     }
     return value.substr(std::min(value.find_first_not_of(' ', scheme.size()), value.size()));

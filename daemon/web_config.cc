@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "collectors/support/text.h"
 #include "daemon/bcrypt.h"
 #include "daemon/config_reader.h"
 
@@ -69,8 +70,7 @@ std::shared_ptr<const TlsServer> read_tls(Section& root, Section& s,
 
 bool is_token(const std::string& name) {
     return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-               token_marks.find(c) != std::string_view::npos;
+        return collectors::is_alphanumeric(c) || token_marks.find(c) != std::string_view::npos;
     });
 }
 
@@ -79,20 +79,14 @@ bool has_control_character(const std::string& text) {
                        [](char c) { return (c >= 0 && c < 0x20 && c != '\t') || c == 0x7f; });
 }
 
-std::string lower_case(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    return text;
-}
-
 void read_headers(Section& s, std::vector<std::pair<std::string, std::string>>& out) {
     for (const auto& name : s.keys()) {
         std::string value;
         s.read(name, value);
         if (!is_token(name) || has_control_character(value)) {
             s.wrong(name, "a header cannot have that: a line break, or a mark in its name");
-        } else if (std::find(own_headers.begin(), own_headers.end(), lower_case(name)) !=
-                   own_headers.end()) {
+        } else if (std::find(own_headers.begin(), own_headers.end(),
+                             collectors::lower_case(name)) != own_headers.end()) {
             s.wrong(name, "holdfast itself writes this header");
         } else {
             out.emplace_back(name, value);

@@ -20,6 +20,7 @@
 #include <variant>
 
 #include "collectors/support/resolver.h"
+#include "collectors/support/text.h"
 #include "collectors/support/tls_client.h"
 
 namespace holdfast::collectors {
@@ -219,11 +220,8 @@ public:
         HttpResponse response;
         response.status = static_cast<int>(message.result_int());
         for (const auto& field : message) {
-            std::string name{field.name_string()};
-            std::transform(name.begin(), name.end(), name.begin(), [](char c) {
-                return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-            });
-            auto& value = response.headers[name];
+            const auto name = field.name_string();
+            auto& value = response.headers[lower_case({name.data(), name.size()})];
             value += value.empty() ? "" : ", ";
             value += std::string_view{field.value().data(), field.value().size()};
         }

@@ -6,6 +6,7 @@
 
 #include "collectors/support/http_client.h"
 #include "collectors/support/resolver.h"
+#include "collectors/support/text.h"
 #include "daemon/version.h"
 
 namespace holdfast::client {
@@ -93,8 +94,8 @@ Result<std::pair<int, std::string>> Connection::send(const std::string& method,
 std::string percent_encoded(std::string_view text) {
     std::string out;
     for (const char c : text) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                           (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
+        const bool plain =
+            collectors::is_alphanumeric(c) || c == '-' || c == '_' || c == '.' || c == '~';
         out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
     }
     return out;
