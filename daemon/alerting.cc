@@ -59,20 +59,18 @@ void Alerting::configure(const AlertingConfig& config, std::string external_url)
     config_ = config;
     context_ = {std::move(external_url), config.external_labels};
     std::vector<std::shared_ptr<Peer>> peers;
-    for (const auto& base : config.alertmanagers) {
-        auto url = collectors::parse_url(base);
-        if (!url) {
-            continue;  // parse_config has refused it
+    for (const auto& alertmanager : config.alertmanagers) {
+        auto url = alertmanager.url;
+        if (url.target.ends_with('/')) {
+            url.target.pop_back();
         }
-        if (url->target.ends_with('/')) {
-            url->target.pop_back();
-        }
-        url->target += "/api/v2/alerts";
-        auto name = collectors::authority(*url);
+        url.target += "/api/v2/alerts";
+        auto name = collectors::authority(url);
         const auto known = std::find_if(peers_.begin(), peers_.end(),
                                         [&](const auto& peer) { return peer->name == name; });
         peers.push_back(known != peers_.end() ? *known : std::make_shared<Peer>());
-        peers.back()->url = std::move(*url);
+        peers.back()->url = std::move(url);
+        peers.back()->tls = alertmanager.tls;
         peers.back()->name = name;
         metrics_.notifications_sent.Add({{"alertmanager", name}});
         metrics_.notifications_errors.Add({{"alertmanager", name}});
@@ -263,6 +261,7 @@ asio::awaitable<bool> Alerting::send_due(std::shared_ptr<Peer> peer) {
 asio::awaitable<bool> Alerting::post(std::shared_ptr<Peer> peer, std::vector<Alert> batch) {
     collectors::HttpRequest request{peer->url, post_timeout, answer_max};
     request.method = "POST";
+    request.tls = peer->tls;
     request.headers.emplace_back("Content-Type", "application/json");
     request.body = payload(batch);
     const auto outcome = co_await http_.send(std::move(request));

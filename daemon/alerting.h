@@ -56,6 +56,7 @@ private:
     };
     struct Peer {
         collectors::Url url;
+        std::shared_ptr<const collectors::TlsClient> tls;
         std::string name;
         std::map<std::string, Sent> sent;
         Milliseconds backoff{0};

@@ -1,6 +1,5 @@
 #include "daemon/api.h"
 
-#include <openssl/crypto.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 
 #include "collectors/run_blocking.h"
 #include "daemon/api_json.h"
+#include "daemon/envelope.h"
 #include "daemon/metrics_page.h"
 #include "daemon/version.h"
 #include "rules/verdict.h"
@@ -15,19 +15,15 @@
 namespace holdfast::daemon {
 namespace asio = boost::asio;
 namespace json = boost::json;
+using envelope::error;
+using envelope::success;
 namespace {
 
-constexpr auto json_type = "application/json";
 constexpr auto text_type = "text/plain; charset=utf-8";
 constexpr std::string_view api_root = "/api/v1/";
 constexpr Milliseconds wait_max{60'000};
 constexpr std::size_t query_values_max = 50'000;
 constexpr std::size_t list_max = 1000;
-
-ServerResponse success(json::value data, int status = 200) {
-    return {status, json_type,
-            json::serialize(json::object{{"status", "success"}, {"data", std::move(data)}}) + "\n"};
-}
 
 int http_status(Errc code) {
     switch (code) {
@@ -46,40 +42,6 @@ int http_status(Errc code) {
         default:
             return 500;
     }
-}
-
-std::string_view error_type(int status) {
-    switch (status) {
-        case 400:
-            return "bad_data";
-        case 401:
-        case 403:
-            return "unauthorized";
-        case 404:
-            return "not_found";
-        case 405:
-            return "method_not_allowed";
-        case 409:
-            return "conflict";
-        case 422:
-            return "bad_data";
-        case 503:
-            return "unavailable";
-        default:
-            return "internal";
-    }
-}
-
-ServerResponse error(int status, std::string_view message, json::value data = nullptr) {
-    json::object out{{"status", "error"}, {"errorType", error_type(status)}, {"error", message}};
-    if (!data.is_null()) {
-        out["data"] = std::move(data);
-    }
-    ServerResponse response{status, json_type, json::serialize(out) + "\n"};
-    if (status == 401) {
-        response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"holdfast\"");
-    }
-    return response;
 }
 
 ServerResponse failed(const Error& why) {
@@ -275,14 +237,16 @@ constexpr auto landing =
 
 }  // namespace
 
-Api::Api(const Deps& deps, std::string token) : deps_{deps}, token_{std::move(token)} {}
+Api::Api(const Deps& deps) : deps_{deps} {}
 
 asio::awaitable<ServerResponse> Api::handle(ServerRequest request) {
     const auto method = request.method;
     const auto path = request.path;
+    const auto user = request.user;
     auto response = co_await dispatch(std::move(request));
     if (method != "GET") {
-        spdlog::info("request method={} path={} status={}", method, path, response.status);
+        spdlog::info("request method={} path={} status={} user=\"{}\"", method, path,
+                     response.status, user);
     }
     co_return response;
 }
@@ -310,7 +274,7 @@ asio::awaitable<ServerResponse> Api::dispatch(ServerRequest request) {
             co_return error(405, "reload with POST");
         }
     }
-    if (request.method != "GET" && !allowed(request)) {
+    if (request.method != "GET" && request.user.empty()) {
         const bool given = request.headers.contains("authorization");
         co_return error(given ? 403 : 401,
                         given ? "the token is not this daemon's; it is in <state>/token"
@@ -336,13 +300,6 @@ asio::awaitable<ServerResponse> Api::dispatch(ServerRequest request) {
         co_return co_await post(std::move(request), std::move(rest));
     }
     co_return error(405, "only GET and POST here");
-}
-
-bool Api::allowed(const ServerRequest& request) const {
-    const auto header = request.headers.find("authorization");
-    const auto wanted = "Bearer " + token_;
-    return header != request.headers.end() && header->second.size() == wanted.size() &&
-           CRYPTO_memcmp(header->second.data(), wanted.data(), wanted.size()) == 0;
 }
 
 asio::awaitable<ServerResponse> Api::get(ServerRequest request, std::string path) {

@@ -23,8 +23,9 @@ struct RuntimeInfo {
     std::string config_text;  ///< as read last, without defaults; holds no secrets
 };
 
-/// The HTTP interface: health, metrics, and /api/v1 in the Prometheus envelope. Reading needs no
-/// token; every request that changes something does. Ref: docs/operators-guide.md.
+/// The HTTP interface: health, metrics, and /api/v1 in the Prometheus envelope. Reading is free, as
+/// far as the API is concerned; every request that changes something needs a user (WebAccess).
+/// Ref: docs/operators-guide.md.
 class Api {
 public:
     struct Deps {
@@ -38,7 +39,7 @@ public:
         const storage::SampleStore& samples;
         boost::asio::thread_pool& work_pool;
     };
-    Api(const Deps& deps, std::string token);
+    explicit Api(const Deps& deps);
 
     boost::asio::awaitable<ServerResponse> handle(ServerRequest request);
 
@@ -64,10 +65,8 @@ private:
     ServerResponse list_upgrades(const ServerRequest& request) const;
     ServerResponse status(const std::string& what) const;
     ServerResponse list(const std::string& path) const;
-    bool allowed(const ServerRequest& request) const;
 
     Deps deps_;
-    std::string token_;
     std::string not_ready_ = "starting";
     RuntimeInfo runtime_;
     std::shared_ptr<const Config> config_;

@@ -4,11 +4,10 @@
 #include <re2/re2.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "daemon/config_reader.h"
 #include "daemon/default_signals.h"
+#include "daemon/http_config.h"
 #include "daemon/timezone.h"
 
 namespace holdfast::daemon {
@@ -101,10 +100,10 @@ void read_allowance(Section& section, const std::string& key, const std::string&
 
 class Parser {
 public:
-    explicit Parser(ConfigErrors& errors) : errors_{errors} {}
+    /// `folder`: where the paths of a tls_config start.
+    explicit Parser(std::filesystem::path folder) : folder_{std::move(folder)} {}
 
-    Config read(const YAML::Node& document) {
-        Section root{document, "", errors_};
+    Config read(Section& root) {
         root.section("paths", [this](Section& s) { read_paths(s); });
         root.section("storage", [this](Section& s) { read_storage(s); });
         root.section("web", [this](Section& s) {
@@ -129,7 +128,6 @@ public:
         }
         root.sections("rules", [this](Section& s) { read_rule(s); });
         root.section("alerting", [this](Section& s) { read_alerting(s); });
-        root.finish();
         return std::move(config_);
     }
 
@@ -238,6 +236,7 @@ private:
         Scheduled<collectors::HttpProbeOptions> probe{.interval = interval_};
         require_name(s, probe.options.name);
         probe.options.url = read_url(s);
+        probe.options.tls = read_tls_config(s, folder_);
         read_interval(s, probe.interval);
         probe.options.timeout = timeout_;
         read_timeout(s, probe.options.timeout, probe.interval);
@@ -254,6 +253,7 @@ private:
         Scheduled<collectors::ScrapeOptions> scrape{.interval = interval_};
         require_name(s, scrape.options.name);
         scrape.options.url = read_url(s);
+        scrape.options.tls = read_tls_config(s, folder_);
         read_interval(s, scrape.interval);
         scrape.options.timeout = timeout_;
         read_timeout(s, scrape.options.timeout, scrape.interval);
@@ -426,8 +426,9 @@ private:
 
     void read_alerting(Section& s) {
         s.sections("alertmanagers", [this](Section& a) {
-            const auto url = read_url(a);
-            config_.alerting.alertmanagers.push_back(collectors::to_string(url));
+            auto url = read_url(a);
+            auto tls = read_tls_config(a, folder_);
+            config_.alerting.alertmanagers.push_back({std::move(url), std::move(tls)});
         });
         s.read("resend_interval", config_.alerting.resend_interval);
         if (config_.alerting.resend_interval < interval_min) {
@@ -436,7 +437,7 @@ private:
         s.read("external_labels", config_.alerting.external_labels);
     }
 
-    ConfigErrors& errors_;
+    std::filesystem::path folder_;
     Config config_;
     Milliseconds interval_{5000};
     Milliseconds timeout_{2000};
@@ -446,31 +447,25 @@ private:
 }  // namespace
 
 Result<Config> parse_config(const std::string& text, const std::string& file) {
-    ConfigErrors errors{file};
-    try {
-        auto config = Parser{errors}.read(YAML::Load(text));
-        if (errors.empty()) {
-            return config;
-        }
-    } catch (const YAML::ParserException& broken) {
-        errors.add(broken.mark, fmt::format("not YAML: {}", broken.msg));
-    } catch (const YAML::Exception& odd) {
-        errors.add(odd.mark, odd.msg);
+    Config config;
+    const auto read = read_document(text, file, [&](Section& root) {
+        config = Parser{std::filesystem::path{file}.parent_path()}.read(root);
+    });
+    if (!read) {
+        return tl::unexpected(read.error());
     }
-    return tl::unexpected(errors.error());
+    return config;
 }
 
 Result<Config> load_config(const std::optional<std::filesystem::path>& path) {
     if (!path) {
         return parse_config("{}", "defaults");
     }
-    std::ifstream in{*path};
-    const std::string text{std::istreambuf_iterator<char>{in}, {}};
-    if (!in.is_open() || in.bad()) {
-        return failure(Errc::io, "read {}: {}; check --config.file", path->string(),
-                       std::strerror(errno));
+    const auto text = read_text(*path, "check --config.file");
+    if (!text) {
+        return tl::unexpected(text.error());
     }
-    return parse_config(text, path->string());
+    return parse_config(*text, path->string());
 }
 
 }  // namespace holdfast::daemon

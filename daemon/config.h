@@ -39,8 +39,13 @@ struct CollectorsConfig {
     std::vector<Scheduled<collectors::ScrapeOptions>> scrapes;
 };
 
+struct AlertmanagerOptions {
+    collectors::Url url;                               ///< of its root
+    std::shared_ptr<const collectors::TlsClient> tls;  ///< as HttpRequest::tls
+};
+
 struct AlertingConfig {
-    std::vector<std::string> alertmanagers;  ///< base URLs
+    std::vector<AlertmanagerOptions> alertmanagers;
     Milliseconds resend_interval{60'000};
     Labels external_labels;
 };

@@ -3,6 +3,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 #include <numeric>
 
 namespace holdfast::daemon {
@@ -70,6 +73,16 @@ Section::Section(const YAML::Node& node, std::string path, ConfigErrors& errors)
 
 bool Section::has(const std::string& key) const {
     return node_.IsMap() && node_[key].IsDefined();
+}
+
+std::vector<std::string> Section::keys() const {
+    std::vector<std::string> out;
+    if (node_.IsMap()) {
+        for (const auto& item : node_) {
+            out.push_back(scalar(item.first));
+        }
+    }
+    return out;
 }
 
 std::string Section::at(const std::string& key) const {
@@ -201,6 +214,15 @@ void Section::read(const std::string& key, Labels& out) {
     }
 }
 
+void Section::read_path(const std::string& key, const std::filesystem::path& folder,
+                        std::filesystem::path& out) {
+    std::string text;
+    read(key, text);
+    if (!text.empty()) {
+        out = folder / text;
+    }
+}
+
 void Section::section(const std::string& key, const std::function<void(Section&)>& visit) {
     if (const auto node = take(key); node.IsDefined()) {
         Section inner{node, at(key), errors_};
@@ -242,6 +264,33 @@ void Section::finish() {
                                       fmt::join(asked_, ", "))
                         : fmt::format("unknown key '{}', did you mean '{}'?", at(key), guess));
     }
+}
+
+Result<void> read_document(const std::string& text, const std::string& file,
+                           const std::function<void(Section&)>& read) {
+    ConfigErrors errors{file};
+    try {
+        Section root{YAML::Load(text), "", errors};
+        read(root);
+        root.finish();
+    } catch (const YAML::ParserException& broken) {
+        errors.add(broken.mark, fmt::format("not YAML: {}", broken.msg));
+    } catch (const YAML::Exception& odd) {
+        errors.add(odd.mark, odd.msg);
+    }
+    if (!errors.empty()) {
+        return tl::unexpected(errors.error());
+    }
+    return {};
+}
+
+Result<std::string> read_text(const std::filesystem::path& file, std::string_view hint) {
+    std::ifstream in{file};
+    std::string text{std::istreambuf_iterator<char>{in}, {}};
+    if (!in.is_open() || in.bad()) {
+        return failure(Errc::io, "read {}: {}; {}", file.string(), std::strerror(errno), hint);
+    }
+    return text;
 }
 
 }  // namespace holdfast::daemon

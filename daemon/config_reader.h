@@ -1,6 +1,7 @@
 #pragma once
 #include <yaml-cpp/yaml.h>
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <set>
@@ -38,6 +39,8 @@ public:
     Section(const YAML::Node& node, std::string path, ConfigErrors& errors);
 
     bool has(const std::string& key) const;
+    /// All keys there are, for a mapping whose names are the operator's own.
+    std::vector<std::string> keys() const;
     YAML::Mark mark() const { return node_.Mark(); }
     std::string at(const std::string& key) const;  ///< `rules[2].margin`, for messages
     ConfigErrors& errors() const { return errors_; }
@@ -50,6 +53,9 @@ public:
     void read(const std::string& key, std::vector<std::string>& out);
     void read(const std::string& key, std::vector<int>& out);
     void read(const std::string& key, Labels& out);
+    /// A path; a relative one starts at `folder`.
+    void read_path(const std::string& key, const std::filesystem::path& folder,
+                   std::filesystem::path& out);
     template <class E>
     void read_name(const std::string& key, E& out) {
         if (const auto node = take(key); node && node.IsDefined()) {
@@ -91,5 +97,13 @@ private:
     ConfigErrors& errors_;
     std::set<std::string> asked_;
 };
+
+/// Has the document `text` of `file` read by `read`, from its root on. Errc::config with a line
+/// `file:line:column: what` for each mistake: those that `read` notes, unknown keys, broken YAML.
+Result<void> read_document(const std::string& text, const std::string& file,
+                           const std::function<void(Section&)>& read);
+
+/// The whole of `file`. Errc::io: `read <file>: <why>; <hint>`.
+Result<std::string> read_text(const std::filesystem::path& file, std::string_view hint);
 
 }  // namespace holdfast::daemon

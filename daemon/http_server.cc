@@ -14,8 +14,13 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
 #include <charconv>
 #include <list>
+#include <utility>
+
+#include "collectors/support/text.h"
+#include "daemon/tls_server.h"
 
 namespace holdfast::daemon {
 namespace asio = boost::asio;
@@ -40,22 +45,24 @@ ServerRequest to_request(const http::request<http::string_body>& in) {
         rest.remove_prefix(std::min(end + 1, rest.size()));
     }
     for (const auto& field : in) {
-        std::string name(field.name_string());
-        std::transform(name.begin(), name.end(), name.begin(),
-                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-        out.headers[name] = std::string(field.value());
+        const auto name = field.name_string();
+        out.headers[collectors::lower_case({name.data(), name.size()})] =
+            std::string(field.value());
     }
     out.body = in.body();
     return out;
 }
 
-http::response<http::string_body> to_response(ServerResponse&& from, bool keep_alive, bool head) {
+http::response<http::string_body> to_response(ServerResponse&& from, const ServerSettings& settings,
+                                              bool keep_alive, bool head) {
     http::response<http::string_body> out{static_cast<http::status>(from.status), 11};
     out.set(http::field::server, "holdfast");
     out.set(http::field::content_type, from.content_type);
     out.set("X-Content-Type-Options", "nosniff");
-    for (const auto& [name, value] : from.headers) {
-        out.set(name, value);
+    for (const auto* headers : {&settings.headers, &std::as_const(from.headers)}) {
+        for (const auto& [name, value] : *headers) {
+            out.set(name, value);
+        }
     }
     out.keep_alive(keep_alive);
     const auto length = from.body.size();
@@ -70,16 +77,24 @@ ServerResponse refused(int status, const std::string& why) {
     return {status, "text/plain; charset=utf-8", why + "\n"};
 }
 
-/// One connection: requests one after the other until the peer ends or breaks a bound.
-asio::awaitable<void> converse(tcp::socket socket, const HttpHandler& handler,
-                               SelfMetrics& metrics) {
-    beast::tcp_stream stream{std::move(socket)};
+/// What a connection needs beside its socket; `settings` stay those of its beginning.
+struct Surroundings {
+    const HttpHandler& handler;
+    SelfMetrics& metrics;
+    std::shared_ptr<const ServerSettings> settings;
+};
+
+/// Requests one after the other, until the peer ends or breaks a bound. `stream` is a tcp_stream,
+/// or TLS over one.
+template <class Stream>
+asio::awaitable<void> converse(Stream& stream, const Surroundings& around) {
+    auto& connection = beast::get_lowest_layer(stream);
     beast::flat_buffer buffer{HttpServer::header_max + HttpServer::body_max};
     for (bool keep_alive = true; keep_alive;) {
         http::request_parser<http::string_body> parser;
         parser.header_limit(HttpServer::header_max);
         parser.body_limit(HttpServer::body_max);
-        stream.expires_after(HttpServer::read_timeout);
+        connection.expires_after(HttpServer::read_timeout);
         const auto [error, size] =
             co_await http::async_read(stream, buffer, parser, asio::as_tuple(asio::use_awaitable));
         ServerResponse answer{500, "text/plain; charset=utf-8", "internal error\n"};
@@ -105,12 +120,12 @@ asio::awaitable<void> converse(tcp::socket socket, const HttpHandler& handler,
             if (head) {
                 request.method = "GET";
             }
-            stream.expires_never();  // learning a baseline of weeks takes as long as it takes
-            answer = co_await handler(std::move(request));
+            connection.expires_never();  // learning a baseline of weeks takes as long as it takes
+            answer = co_await around.handler(std::move(request));
         }
-        stream.expires_after(HttpServer::write_timeout);
-        metrics.http_requests.Add({{"code", std::to_string(answer.status)}}).Increment();
-        auto response = to_response(std::move(answer), keep_alive, head);
+        connection.expires_after(HttpServer::write_timeout);
+        around.metrics.http_requests.Add({{"code", std::to_string(answer.status)}}).Increment();
+        auto response = to_response(std::move(answer), *around.settings, keep_alive, head);
         http::response_serializer<http::string_body> serializer{response};
         if (head) {
             serializer.split(true);
@@ -123,8 +138,33 @@ asio::awaitable<void> converse(tcp::socket socket, const HttpHandler& handler,
             keep_alive = keep_alive && !failed;
         }
     }
+}
+
+/// One connection over plain TCP.
+asio::awaitable<void> serve_plain(tcp::socket socket, Surroundings around) {
+    beast::tcp_stream stream{std::move(socket)};
+    co_await converse(stream, around);
     boost::system::error_code ignored;
     stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+}
+
+/// One connection over TLS: handshake, requests, goodbye.
+asio::awaitable<void> serve_tls(tcp::socket socket, Surroundings around) {
+    beast::ssl_stream<beast::tcp_stream> stream{std::move(socket), around.settings->tls->context()};
+    stream.next_layer().expires_after(HttpServer::read_timeout);
+    const auto [failed] = co_await stream.async_handshake(asio::ssl::stream_base::server,
+                                                          asio::as_tuple(asio::use_awaitable));
+    if (failed == asio::error::operation_aborted) {
+        co_return;  // the daemon ends
+    }
+    if (failed) {
+        around.metrics.http_tls_handshakes_failed.Increment();
+        spdlog::debug("connection closed, no TLS error=\"{}\"", failed.message());
+        co_return;
+    }
+    co_await converse(stream, around);
+    stream.next_layer().expires_after(HttpServer::read_timeout);
+    co_await stream.async_shutdown(asio::as_tuple(asio::use_awaitable));
 }
 
 /// The connections that are open: started with a cancellation slot each, and awaited at the end.
@@ -135,9 +175,10 @@ public:
 
     std::size_t size() const { return signals_.size(); }
 
-    void start(tcp::socket socket, const HttpHandler& handler, SelfMetrics& metrics) {
+    void start(tcp::socket socket, Surroundings around) {
         const auto signal = signals_.emplace(signals_.end());
-        asio::co_spawn(executor_, converse(std::move(socket), handler, metrics),
+        const auto serve = around.settings->tls ? serve_tls : serve_plain;
+        asio::co_spawn(executor_, serve(std::move(socket), std::move(around)),
                        asio::bind_cancellation_slot(
                            signal->slot(), [this, signal](const std::exception_ptr& error) {
                                note(error);
@@ -224,6 +265,10 @@ Result<HttpServer> HttpServer::listen(const asio::any_io_executor& executor,
     return HttpServer{std::move(acceptor), metrics};
 }
 
+void HttpServer::configure(ServerSettings settings) {
+    settings_ = std::make_shared<const ServerSettings>(std::move(settings));
+}
+
 std::string HttpServer::address() const {
     const auto endpoint = acceptor_.local_endpoint();
     const auto host = endpoint.address().to_string();
@@ -251,7 +296,8 @@ asio::awaitable<void> HttpServer::serve(HttpHandler handler) {
             boost::system::error_code ignored;
             socket.close(ignored);
         } else {
-            connections.start(std::move(socket), handler, *metrics_);
+            Surroundings around{handler, *metrics_, settings_};
+            connections.start(std::move(socket), std::move(around));
         }
     }
     co_await asio::this_coro::reset_cancellation_state();

@@ -27,10 +27,12 @@ int run(int argc, char** argv) {
     std::string level = "info";
     std::string format = "logfmt";
     add(app, "config.file", options.config_file, "configuration (YAML); none: the defaults");
-    app.add_flag("--config.check", check_only, "read the configuration, say what is wrong, exit");
+    app.add_flag("--config.check", check_only, "read the configurations, say what is wrong, exit");
     add(app, "storage.path", options.storage_path,
         "state directory; default: $STATE_DIRECTORY or ./holdfast-data");
     add(app, "web.listen-address", options.listen_address, "default: 127.0.0.1:9750");
+    add(app, "web.config.file", options.web_config_file,
+        "TLS and users of the daemon's own port (YAML); none: plain HTTP");
     add(app, "web.external-url", options.external_url, "URL under which people reach the daemon");
     add(app, "log.level", level, "debug, info, warn, error; default: info");
     add(app, "log.format", format, "logfmt or json; default: logfmt");
@@ -50,9 +52,16 @@ int run(int argc, char** argv) {
     }
     if (check_only) {
         const auto config = holdfast::daemon::effective_config(options);
-        std::cerr << (config ? std::string{"the configuration is good"} : config.error().message())
-                  << '\n';
-        return config ? 0 : 1;
+        const auto web_config = holdfast::daemon::effective_web_config(options);
+        for (const auto* error :
+             {config ? nullptr : &config.error(), web_config ? nullptr : &web_config.error()}) {
+            std::cerr << (error != nullptr ? error->message() + "\n" : "");
+        }
+        if (!config || !web_config) {
+            return 1;
+        }
+        std::cerr << "the configuration is good\n";
+        return 0;
     }
     holdfast::daemon::SystemClock clock;
     if (const auto ran = holdfast::daemon::run_service(options, clock); !ran) {

@@ -67,6 +67,10 @@ SelfMetrics SelfMetrics::make() {
         counters(r, "holdfast_http_requests_total", "Requests answered, by status code"),
         counter(r, "holdfast_http_connections_refused_total",
                 "Connections closed because too many were open"),
+        counter(r, "holdfast_http_tls_handshakes_failed_total",
+                "Connections closed because they did not become TLS"),
+        counters(r, "holdfast_http_requests_refused_total",
+                 "Requests refused before they were looked at, by reason"),
         owner,
     };
 }

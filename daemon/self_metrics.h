@@ -48,6 +48,8 @@ struct SelfMetrics {
     prometheus::Gauge& config_last_reload_success_timestamp_seconds;
     prometheus::Family<prometheus::Counter>& http_requests;
     prometheus::Counter& http_connections_refused;
+    prometheus::Counter& http_tls_handshakes_failed;
+    prometheus::Family<prometheus::Counter>& http_refused;
 
     std::shared_ptr<prometheus::Registry> registry;
 };

@@ -18,6 +18,7 @@
 #include "collectors/run_blocking.h"
 #include "daemon/alerting.h"
 #include "daemon/api.h"
+#include "daemon/bcrypt.h"
 #include "daemon/collecting.h"
 #include "daemon/http_server.h"
 #include "daemon/live_board.h"
@@ -28,6 +29,7 @@
 #include "daemon/token.h"
 #include "daemon/upgrades.h"
 #include "daemon/version.h"
+#include "daemon/web_access.h"
 #include "storage/store.h"
 
 namespace holdfast::daemon {
@@ -57,11 +59,12 @@ std::uint64_t epoch_of(Timestamp at) {
 class Service {
 public:
     Service(ServiceOptions options, Clock& clock, std::shared_ptr<const Config> config,
-            std::unique_ptr<storage::SampleStore> samples,
-            std::unique_ptr<storage::RecordStore> records, std::string token)
+            WebConfig web_config, std::unique_ptr<storage::SampleStore> samples,
+            std::unique_ptr<storage::RecordStore> records, WebAccess::Secrets secrets)
         : options_{std::move(options)},
           clock_{clock},
           config_{std::move(config)},
+          web_config_{std::move(web_config)},
           samples_{std::move(samples)},
           records_{std::move(records)},
           own_epoch_{epoch_of(clock.now())},
@@ -74,8 +77,8 @@ public:
                     io_.get_executor()},
           collecting_{clock_, queue_, metrics_},
           api_{{clock_, upgrades_, alerting_, collecting_, board_, signals_, metrics_, *samples_,
-                work_pool_},
-               std::move(token)} {}
+                work_pool_}},
+          access_{clock_, metrics_, std::move(secrets), bcrypt_matches} {}
 
     Result<void> run();
 
@@ -88,6 +91,8 @@ private:
     CollectorDeps collector_deps() { return {work_pool_, calls_, http_, own_epoch_}; }
     void configure();
     Result<void> reload();
+    Result<void> take_new_configuration();
+    asio::awaitable<ServerResponse> answer(ServerRequest request);
     asio::awaitable<void> until_stopped();
     asio::awaitable<void> reload_on_hangup();
     asio::awaitable<void> work();
@@ -99,6 +104,7 @@ private:
     ServiceOptions options_;
     Clock& clock_;
     std::shared_ptr<const Config> config_;
+    WebConfig web_config_;
     std::unique_ptr<storage::SampleStore> samples_;
     std::unique_ptr<storage::RecordStore> records_;
     std::uint64_t own_epoch_;
@@ -118,12 +124,15 @@ private:
     Upgrades upgrades_;
     Collecting collecting_;
     Api api_;
+    WebAccess access_;
     std::optional<HttpServer> server_;
     std::string external_url_;
     std::string fatal_;
 };
 
 void Service::configure() {
+    server_->configure({web_config_.tls, web_config_.headers});
+    access_.configure(web_config_);
     signals_.configure(config_->signals);
     upgrades_.configure(config_);
     alerting_.configure(config_->alerting, external_url_);
@@ -133,22 +142,51 @@ void Service::configure() {
         static_cast<double>(clock_.now().time_since_epoch().count()) / 1e3);
 }
 
-Result<void> Service::reload() {
+/// Everything new is made before anything old is given up.
+Result<void> Service::take_new_configuration() {
     auto config = effective_config(options_);
-    auto tasks = config ? make_collectors(*config, collector_deps())
-                        : Result<std::vector<Task>>{tl::unexpected(config.error())};
+    if (!config) {
+        return tl::unexpected(config.error());
+    }
+    auto tasks = make_collectors(*config, collector_deps());
     if (!tasks) {
-        metrics_.config_last_reload_successful.Set(0);
-        spdlog::error("reload failed, the old configuration stays error=\"{}\"",
-                      tasks.error().message());
-        return tl::unexpected(
-            tasks.error().while_doing("reload failed, the old configuration stays"));
+        return tl::unexpected(tasks.error());
+    }
+    auto web_config = effective_web_config(options_);
+    if (!web_config) {
+        return tl::unexpected(web_config.error());
+    }
+    if ((web_config->tls == nullptr) != (web_config_.tls == nullptr)) {
+        return failure(Errc::config, "{}: tls_server_config: TLS {} needs a restart",
+                       options_.web_config_file.value_or("").string(),
+                       web_config->tls ? "where there was none" : "that is switched off");
     }
     config_ = std::make_shared<const Config>(std::move(*config));
+    web_config_ = std::move(*web_config);
     configure();
     collecting_.replace(std::move(*tasks));
+    return {};
+}
+
+Result<void> Service::reload() {
+    const auto taken = take_new_configuration();
+    if (!taken) {
+        metrics_.config_last_reload_successful.Set(0);
+        spdlog::error("reload failed, the old configuration stays error=\"{}\"",
+                      taken.error().message());
+        return tl::unexpected(
+            taken.error().while_doing("reload failed, the old configuration stays"));
+    }
     spdlog::info("configuration reloaded");
     return {};
+}
+
+asio::awaitable<ServerResponse> Service::answer(ServerRequest request) {
+    auto refused = co_await access_.admit(request);
+    if (refused) {
+        co_return std::move(*refused);
+    }
+    co_return co_await api_.handle(std::move(request));
 }
 
 asio::awaitable<void> Service::until_stopped() {
@@ -214,7 +252,7 @@ asio::awaitable<void> Service::produce() {
     running.push_back(until_stopped());
     running.push_back(reload_on_hangup());
     running.push_back(
-        server_->serve([this](ServerRequest request) { return api_.handle(std::move(request)); }));
+        server_->serve([this](ServerRequest request) { return answer(std::move(request)); }));
     running.push_back(work());
     co_await run_until_one_ends(std::move(running));
     upgrades_.stop();
@@ -243,15 +281,16 @@ Result<void> Service::run() {
     if (auto written = write_file(state / "address", server_->address() + "\n", 0644); !written) {
         return written;
     }
-    external_url_ = config_->external_url.value_or("http://" + server_->address());
+    external_url_ = config_->external_url.value_or((web_config_.tls ? "https://" : "http://") +
+                                                   server_->address());
     while (external_url_.ends_with('/')) {
         external_url_.pop_back();
     }
     api_.set_runtime({clock_.now(), state.string(), options_.flags, {}});
     api_.on_reload([this] { return reload(); });
     configure();
-    spdlog::info("holdfastd starts version={} address={} state={}", version, server_->address(),
-                 state.string());
+    spdlog::info("holdfastd starts version={} address={} external_url={} state={}", version,
+                 server_->address(), external_url_, state.string());
     auto ended = asio::co_spawn(io_, live(), asio::use_future);
     io_.run();
     ended.get();
@@ -286,10 +325,19 @@ Result<Config> effective_config(const ServiceOptions& options) {
     return config;
 }
 
+Result<WebConfig> effective_web_config(const ServiceOptions& options) {
+    return options.web_config_file ? load_web_config(*options.web_config_file)
+                                   : Result<WebConfig>{WebConfig{}};
+}
+
 Result<void> run_service(const ServiceOptions& options, Clock& clock) {
     auto config = effective_config(options);
     if (!config) {
         return tl::unexpected(config.error());
+    }
+    auto web_config = effective_web_config(options);
+    if (!web_config) {
+        return tl::unexpected(web_config.error());
     }
     const auto state = *config->storage_path;
     auto samples = storage::open_sample_store({state / "samples", config->series_max});
@@ -304,13 +352,18 @@ Result<void> run_service(const ServiceOptions& options, Clock& clock) {
     if (!token) {
         return tl::unexpected(token.error());
     }
+    auto salt = random_secret();
+    if (!salt) {
+        return tl::unexpected(salt.error());
+    }
     std::signal(SIGPIPE, SIG_IGN);
     return Service{options,
                    clock,
                    std::make_shared<const Config>(std::move(*config)),
+                   std::move(*web_config),
                    std::move(*samples),
                    std::move(*records),
-                   std::move(*token)}
+                   {std::move(*token), std::move(*salt)}}
         .run();
 }
 

@@ -38,20 +38,28 @@ Result<void> write_file(const std::filesystem::path& file, const std::string& te
     return {};
 }
 
+Result<std::string> random_secret() {
+    std::array<unsigned char, 32> random{};
+    if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1) {
+        return failure(Errc::io, "make a secret: no randomness from OpenSSL");
+    }
+    std::string secret;
+    for (const auto byte : random) {
+        secret += fmt::format("{:02x}", byte);
+    }
+    return secret;
+}
+
 Result<std::string> read_or_make_token(const std::filesystem::path& state) {
     const auto file = state / "token";
     if (std::filesystem::exists(file)) {
         return read_token(file);
     }
-    std::array<unsigned char, 32> random{};
-    if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1) {
-        return failure(Errc::io, "make a token: no randomness from OpenSSL");
+    auto token = random_secret();
+    if (!token) {
+        return token;
     }
-    std::string token;
-    for (const auto byte : random) {
-        token += fmt::format("{:02x}", byte);
-    }
-    if (auto written = write_file(file, token + "\n", 0600); !written) {
+    if (auto written = write_file(file, *token + "\n", 0600); !written) {
         return tl::unexpected(written.error());
     }
     return token;

@@ -70,6 +70,7 @@ HttpProbe::~HttpProbe() = default;
 
 boost::asio::awaitable<Result<Reading>> HttpProbe::collect(Timestamp now) {
     HttpRequest request{options_.url, options_.timeout, options_.max_body_bytes};
+    request.tls = options_.tls;
     const auto outcome = co_await client_.send(std::move(request));
     const bool success = count(outcome);
 
@@ -86,7 +87,7 @@ boost::asio::awaitable<Result<Reading>> HttpProbe::collect(Timestamp now) {
     add(observations_series_, static_cast<double>(observations_));
     if (outcome) {
         const auto& timings = outcome->timings;
-        const std::array phases{timings.resolve, timings.connect, timings.processing,
+        const std::array phases{timings.resolve, timings.connect, timings.tls, timings.processing,
                                 timings.transfer};
         for (std::size_t i = 0; i < phases.size(); ++i) {
             add(phase_series_[i], phases[i].count());
@@ -120,6 +121,9 @@ HttpProbe::Reason HttpProbe::reason_of(const HttpFailure& failure) {
     }
     if (failure.stage == HttpStage::connect) {
         return Reason::connect;
+    }
+    if (failure.stage == HttpStage::tls) {
+        return Reason::tls;
     }
     if (failure.status != 0) {
         return Reason::body;

@@ -20,6 +20,7 @@ namespace holdfast::collectors {
 struct HttpProbeOptions {
     std::string name;  ///< the label `probe`
     Url url;
+    std::shared_ptr<const TlsClient> tls;  ///< of https; none: verified by the system's authorities
     Milliseconds timeout{2000};
     std::vector<int> expected_status;  ///< empty: 200 to 299
     std::string body_regex;            ///< RE2, found anywhere in the body; empty: any body
@@ -31,10 +32,9 @@ struct HttpProbeOptions {
 ///
 ///     dns      the name did not resolve, for an error or for lack of an answer
 ///     connect  no connection, or it broke before an answer
-///     tls      never, so far
-///     timeout  not done within the timeout
-///     status   an answer that is no HTTP, or a status that is not expected
-///     body     broken off, too large, or without a match of body_regex
+///     tls      no TLS: a certificate that is not trusted or for another host, a handshake that
+///     failed timeout  not done within the timeout status   an answer that is no HTTP, or a status
+///     that is not expected body     broken off, too large, or without a match of body_regex
 ///
 /// A duration is measured when an answer has come in whole, expected or not; an attempt that took
 /// all of its timeout counts as one that long. Counters count from the construction on.
@@ -57,8 +57,8 @@ private:
     enum class Reason : std::size_t { dns, connect, tls, timeout, status, body };
     static constexpr std::array<std::string_view, 6> reason_names{"dns",     "connect", "tls",
                                                                   "timeout", "status",  "body"};
-    static constexpr std::array<std::string_view, 4> phase_names{"resolve", "connect", "processing",
-                                                                 "transfer"};
+    static constexpr std::array<std::string_view, 5> phase_names{"resolve", "connect", "tls",
+                                                                 "processing", "transfer"};
 
     HttpProbe(HttpProbeOptions options, std::unique_ptr<re2::RE2> body_regex, HttpClient& client,
               std::uint64_t own_epoch);

@@ -197,6 +197,7 @@ ScrapeCollector::~ScrapeCollector() = default;
 
 boost::asio::awaitable<Result<Reading>> ScrapeCollector::collect(Timestamp now) {
     HttpRequest request{options_.url, options_.timeout, options_.max_bytes};
+    request.tls = options_.tls;
     request.headers.emplace_back("Accept", "text/plain;version=0.0.4");
     const auto outcome = co_await client_.send(std::move(request));
     if (!outcome && outcome.error().error.code() == Errc::parse) {

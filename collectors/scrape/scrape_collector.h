@@ -16,6 +16,7 @@ namespace holdfast::collectors {
 struct ScrapeOptions {
     std::string name;  ///< the label `source`
     Url url;
+    std::shared_ptr<const TlsClient> tls;  ///< of https; none: verified by the system's authorities
     Milliseconds timeout{2000};
     std::vector<std::string> keep;  ///< RE2 for the whole metric name; empty: all
     std::vector<std::string> drop;  ///< RE2 for the whole metric name; wins over keep

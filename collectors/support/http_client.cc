@@ -6,6 +6,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -19,6 +20,8 @@
 #include <variant>
 
 #include "collectors/support/resolver.h"
+#include "collectors/support/text.h"
+#include "collectors/support/tls_client.h"
 
 namespace holdfast::collectors {
 namespace {
@@ -99,6 +102,8 @@ private:
                 return timings_.resolve;
             case HttpStage::connect:
                 return timings_.connect;
+            case HttpStage::tls:
+                return timings_.tls;
             case HttpStage::processing:
                 return timings_.processing;
             case HttpStage::transfer:
@@ -189,8 +194,11 @@ public:
         return std::monostate{};
     }
 
+    /// How the peer closed: over TLS only a close_notify tells the end from a cut.
+    enum class Ending { orderly, abrupt };
+
     /// The peer closed: the end of a body without a length, else an answer cut short.
-    Done end() {
+    Done end(Ending ending) {
         if (!parser_->got_some()) {
             return failure(Errc::io, "the connection was closed before an answer");
         }
@@ -198,6 +206,11 @@ public:
         parser_->put_eof(error);
         if (error) {
             return failure(Errc::io, "the connection was closed in the middle of the answer");
+        }
+        if (ending == Ending::abrupt) {  // RFC 9112, 9.8
+            return failure(Errc::io,
+                           "the connection was closed in the middle of the answer, as far as one "
+                           "can tell: it has no length, and TLS did not announce its end");
         }
         return std::monostate{};
     }
@@ -207,11 +220,8 @@ public:
         HttpResponse response;
         response.status = static_cast<int>(message.result_int());
         for (const auto& field : message) {
-            std::string name{field.name_string()};
-            std::transform(name.begin(), name.end(), name.begin(), [](char c) {
-                return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-            });
-            auto& value = response.headers[name];
+            const auto name = field.name_string();
+            auto& value = response.headers[lower_case({name.data(), name.size()})];
             value += value.empty() ? "" : ", ";
             value += std::string_view{field.value().data(), field.value().size()};
         }
@@ -281,13 +291,29 @@ public:
         if (!connected) {
             co_return tl::unexpected(connected.error());
         }
+        if (!request_.url.tls) {
+            co_return co_await converse(connection_.socket(), wire);
+        }
+        watch_.enter(HttpStage::tls);
+        TlsStream stream{connection_.socket(), request_.tls->context()};
+        const auto secured = co_await shake_hands(stream);
+        if (!secured) {
+            co_return tl::unexpected(secured.error());
+        }
+        co_return co_await converse(stream, wire);
+    }
+
+private:
+    /// The request and its answer, over a plain socket or a TLS stream.
+    template <class Stream>
+    asio::awaitable<Result<HttpResponse>> converse(Stream& stream, const std::string& wire) {
         watch_.enter(HttpStage::processing);
-        const auto sent = co_await write(wire);
+        const auto sent = co_await write(stream, wire);
         if (!sent) {
             co_return tl::unexpected(sent.error());
         }
         AnswerReader answer{request_};
-        const auto received = co_await read(answer);
+        const auto received = co_await read(stream, answer);
         status_ = answer.status();
         if (!received) {
             co_return tl::unexpected(received.error());
@@ -298,7 +324,6 @@ public:
         co_return response;
     }
 
-private:
     asio::awaitable<Done> connect(const Resolver::Endpoints& endpoints) {
         Done last = out_of_time();
         for (std::size_t i = 0; i < endpoints.size() && Clock::now() < end_; ++i) {
@@ -316,10 +341,25 @@ private:
         co_return last;
     }
 
-    asio::awaitable<Done> write(const std::string& wire) {
+    asio::awaitable<Done> shake_hands(TlsStream& stream) {
+        request_.tls->prepare(stream, request_.url.host);
+        error_code error;
+        co_await stream.async_handshake(TlsStream::client,
+                                        asio::redirect_error(asio::use_awaitable, error));
+        if (connection_.expired()) {
+            co_return out_of_time();
+        }
+        if (error) {
+            co_return failure(Errc::io, "{}", handshake_problem(stream, error));
+        }
+        co_return std::monostate{};
+    }
+
+    template <class Stream>
+    asio::awaitable<Done> write(Stream& stream, const std::string& wire) {
         error_code error;
         const auto buffer = asio::buffer(wire);
-        co_await asio::async_write(connection_.socket(), buffer,
+        co_await asio::async_write(stream, buffer,
                                    asio::redirect_error(asio::use_awaitable, error));
         if (error || connection_.expired()) {
             co_return broken(error);
@@ -327,21 +367,25 @@ private:
         co_return std::monostate{};
     }
 
-    asio::awaitable<Done> read(AnswerReader& answer) {
+    template <class Stream>
+    asio::awaitable<Done> read(Stream& stream, AnswerReader& answer) {
         boost::beast::flat_buffer data;
         while (!answer.is_done()) {
             error_code error;
             const auto space = data.prepare(read_bytes);
-            const auto count = co_await connection_.socket().async_read_some(
+            const auto count = co_await stream.async_read_some(
                 space, asio::redirect_error(asio::use_awaitable, error));
-            if (connection_.expired() || (error && error != asio::error::eof)) {
+            const bool cut = error == asio::ssl::error::stream_truncated;
+            if (connection_.expired() || (error && error != asio::error::eof && !cut)) {
                 co_return broken(error);
             }
             data.commit(count);
             if (watch_.stage() == HttpStage::processing && count > 0) {
                 watch_.enter(HttpStage::transfer);
             }
-            const auto taken = error ? answer.end() : answer.take(data);
+            using Ending = AnswerReader::Ending;
+            const auto taken =
+                error ? answer.end(cut ? Ending::abrupt : Ending::orderly) : answer.take(data);
             if (!taken) {
                 co_return tl::unexpected(taken.error());
             }
@@ -349,9 +393,14 @@ private:
         co_return std::monostate{};
     }
 
-    Done broken(error_code error) const {
+    Done broken(error_code error) {
         if (connection_.expired()) {
             return out_of_time();
+        }
+        // TLS 1.3 refuses a client's certificate only after the client's own handshake.
+        if (error.category() == asio::error::get_ssl_category() &&
+            watch_.stage() == HttpStage::processing) {
+            watch_.enter(HttpStage::tls);
         }
         return failure(Errc::io, "{}", error.message());
     }
@@ -375,6 +424,8 @@ std::string_view to_string(HttpStage stage) {
             return "resolve";
         case HttpStage::connect:
             return "connect";
+        case HttpStage::tls:
+            return "tls";
         case HttpStage::processing:
             return "processing";
         case HttpStage::transfer:
@@ -386,9 +437,27 @@ std::string_view to_string(HttpStage stage) {
 HttpClient::HttpClient(Resolver& resolver, std::string_view version)
     : resolver_{resolver}, user_agent_{fmt::format("holdfast/{}", version)} {}
 
+Result<std::shared_ptr<const TlsClient>> HttpClient::default_tls() {
+    if (!default_tls_) {
+        auto made = TlsClient::make({});
+        if (!made) {
+            return made;
+        }
+        default_tls_ = std::move(*made);
+    }
+    return default_tls_;
+}
+
 asio::awaitable<HttpOutcome> HttpClient::send(HttpRequest request) {
     const auto executor = co_await asio::this_coro::executor;
     Exchange exchange{executor, request};
+    if (request.url.tls && !request.tls) {
+        auto tls = default_tls();
+        if (!tls) {
+            co_return tl::unexpected(exchange.failed(tls.error()));
+        }
+        request.tls = std::move(*tls);
+    }
     auto wire = on_the_wire(request, user_agent_);
     auto response = co_await exchange.run(resolver_, std::move(wire));
     if (response) {

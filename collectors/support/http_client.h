@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -16,6 +17,7 @@
 namespace holdfast::collectors {
 
 class Resolver;
+class TlsClient;
 
 /// A request of HTTP/1.1. Has a constructor, so it is no aggregate: "Coroutines under GCC 12".
 struct HttpRequest {
@@ -27,14 +29,16 @@ struct HttpRequest {
     /// Beside Host, User-Agent, Connection and Content-Length, which the client writes.
     std::vector<std::pair<std::string, std::string>> headers;
     std::string body;
-    Milliseconds timeout;        ///< for all of it: name, connection, answer
-    std::size_t max_body_bytes;  ///< of the answer
+    Milliseconds timeout;                  ///< for all of it: name, connection, answer
+    std::size_t max_body_bytes;            ///< of the answer
+    std::shared_ptr<const TlsClient> tls;  ///< of https; none: verified by the system's authorities
 };
 
 /// Parts of a request, in their order.
 enum class HttpStage {
     resolve,     ///< name to addresses
     connect,     ///< TCP connection, over all addresses that were tried
+    tls,         ///< TLS handshake of https
     processing,  ///< from the connection to the first byte of the answer
     transfer,    ///< from there to the last byte
 };
@@ -46,10 +50,11 @@ struct HttpTimings {
     using Seconds = std::chrono::duration<double>;
     Seconds resolve{};
     Seconds connect{};
+    Seconds tls{};  ///< 0 of http
     Seconds processing{};
     Seconds transfer{};
 
-    Seconds total() const { return resolve + connect + processing + transfer; }
+    Seconds total() const { return resolve + connect + tls + processing + transfer; }
 };
 
 struct HttpResponse {
@@ -64,9 +69,10 @@ struct HttpResponse {
 struct HttpFailure {
     HttpStage stage;
     int status;  ///< of an answer whose header came in and whose body did not; else 0
-    /// `GET http://host:port/target: connect: Connection refused`. Errc::io when the peer or the
-    /// system refused, Errc::timeout, Errc::parse for an answer that is no HTTP or too large,
-    /// Errc::invalid for a request that cannot be sent.
+    /// `GET http://host:port/target: connect: Connection refused`,
+    /// `GET https://…: tls: certificate verify failed: certificate has expired`. Errc::io when the
+    /// peer or the system refused, Errc::timeout, Errc::parse for an answer that is no HTTP or too
+    /// large, Errc::invalid for a request that cannot be sent.
     Error error;
 };
 
@@ -76,8 +82,8 @@ public:
     using tl::expected<HttpResponse, HttpFailure>::expected;
 };
 
-/// Sends single requests: one connection each, closed after it; redirects are not followed.
-/// Belongs to the loop's thread and outlives its calls.
+/// Sends single requests, by HTTP/1.1, over TLS for https: one connection each, closed after it;
+/// redirects are not followed. Belongs to the loop's thread and outlives its calls.
 class HttpClient {
 public:
     /// `version` is holdfast's, for the header `User-Agent: holdfast/<version>`.
@@ -89,8 +95,12 @@ public:
     boost::asio::awaitable<HttpOutcome> send(HttpRequest request);
 
 private:
+    /// What a request of https without TLS options is sent with; made when it is first needed.
+    Result<std::shared_ptr<const TlsClient>> default_tls();
+
     Resolver& resolver_;
     std::string user_agent_;
+    std::shared_ptr<const TlsClient> default_tls_;
 };
 
 }  // namespace holdfast::collectors

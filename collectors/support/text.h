@@ -34,6 +34,12 @@ std::optional<std::uint64_t> next_unsigned(std::string_view& rest);
 /// Without spaces, tabs and newlines at both ends.
 std::string_view trim(std::string_view text);
 
+/// An ASCII letter or digit.
+bool is_alphanumeric(char c);
+
+/// ASCII letters in lower case, all other bytes as they are.
+std::string lower_case(std::string_view text);
+
 /// Which names of devices are kept: those that `include` matches, unless `exclude` matches too. An
 /// empty pattern is no condition. RE2 syntax, matched anywhere in the name: anchor with ^ and $.
 class NameFilter {

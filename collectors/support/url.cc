@@ -21,9 +21,13 @@ Result<std::string> host_of(const boost::urls::url_view& url, std::string_view t
     return host;
 }
 
+bool is_https(const boost::urls::url_view& url) {
+    return url.scheme_id() == boost::urls::scheme::https;
+}
+
 Result<std::string> port_of(const boost::urls::url_view& url, std::string_view text) {
     if (!url.has_port() || url.port().empty()) {
-        return std::string{"80"};
+        return std::string{is_https(url) ? "443" : "80"};
     }
     if (url.port_number() == 0) {  // also when it does not fit 16 bits
         return failure(Errc::config, "url '{}': the port {} is not in 1..65535", text,
@@ -47,11 +51,9 @@ Result<Url> parse_url(std::string_view text) {
     if (!parsed) {
         return failure(Errc::config, "url '{}': {}; {}", text, parsed.error().message(), example);
     }
-    if (parsed->scheme_id() == boost::urls::scheme::https) {
-        return failure(Errc::config, "url '{}': https is not supported yet, use http://", text);
-    }
-    if (parsed->scheme_id() != boost::urls::scheme::http) {
-        return failure(Errc::config, "url '{}': scheme '{}' is not supported, use http://", text,
+    if (parsed->scheme_id() != boost::urls::scheme::http && !is_https(*parsed)) {
+        return failure(Errc::config,
+                       "url '{}': scheme '{}' is not supported, use http:// or https://", text,
                        std::string{parsed->scheme()});
     }
     if (parsed->has_userinfo()) {
@@ -70,7 +72,10 @@ Result<Url> parse_url(std::string_view text) {
     if (!port) {
         return tl::unexpected(port.error());
     }
-    return Url{.host = std::move(*host), .port = std::move(*port), .target = target_of(*parsed)};
+    return Url{.host = std::move(*host),
+               .port = std::move(*port),
+               .target = target_of(*parsed),
+               .tls = is_https(*parsed)};
 }
 
 std::string authority(const Url& url) {
@@ -80,7 +85,7 @@ std::string authority(const Url& url) {
 }
 
 std::string to_string(const Url& url) {
-    return fmt::format("http://{}{}", authority(url), url.target);
+    return fmt::format("{}://{}{}", url.tls ? "https" : "http", authority(url), url.target);
 }
 
 }  // namespace holdfast::collectors

@@ -103,6 +103,18 @@ int show_list(const Context& context, const std::string& path, const std::vector
     return Exit::ok;
 }
 
+/// Loads each of `files`, and says of each what is wrong with it.
+template <class Load>
+int check_files(const std::vector<std::string>& files, Load load) {
+    int code = Exit::ok;
+    for (const auto& file : files) {
+        const auto config = load(file);
+        std::cerr << (config ? file + ": good" : config.error().message()) << '\n';
+        code = config ? code : static_cast<int>(Exit::usage_or_internal);
+    }
+    return code;
+}
+
 int exit_for(const std::string& phase, const std::string& verdict) {
     if (phase == "closed") {
         return Exit::ok;
@@ -138,10 +150,10 @@ Connection Context::connect() const {
     }
     for (const auto& candidate : candidates) {
         if (const auto token = daemon::read_token(candidate)) {
-            return {url, *token};
+            return {url, *token, http};
         }
     }
-    return {url, {}};
+    return {url, {}, http};
 }
 
 int upgrade_start(const Context& context, const StartArguments& arguments) {
@@ -404,13 +416,11 @@ int check_page(const Context& context, const std::string& path) {
 }
 
 int check_config(const std::vector<std::string>& files) {
-    int code = Exit::ok;
-    for (const auto& file : files) {
-        const auto config = daemon::load_config(file);
-        std::cerr << (config ? file + ": good" : config.error().message()) << '\n';
-        code = config ? code : static_cast<int>(Exit::usage_or_internal);
-    }
-    return code;
+    return check_files(files, daemon::load_config);
+}
+
+int check_web_config(const std::vector<std::string>& files) {
+    return check_files(files, daemon::load_web_config);
 }
 
 int collect_once(const daemon::ServiceOptions& options) {

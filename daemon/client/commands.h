@@ -13,6 +13,7 @@ namespace holdfast::client {
 struct Context {
     std::string url;
     std::string token_file;  ///< empty: that of a daemon on this host, where it can be found
+    daemon::HttpClientConfig http;
     Format format = Format::table;
 
     Connection connect() const;
@@ -48,6 +49,7 @@ int alerts_list(const Context& context);
 int alerts_test(const Context& context);
 int check_page(const Context& context, const std::string& path);
 int check_config(const std::vector<std::string>& files);
+int check_web_config(const std::vector<std::string>& files);
 
 /// One cycle of every collector, in the Prometheus text format, without a daemon.
 int collect_once(const daemon::ServiceOptions& options);

@@ -6,6 +6,7 @@
 
 #include "collectors/support/http_client.h"
 #include "collectors/support/resolver.h"
+#include "collectors/support/text.h"
 #include "daemon/version.h"
 
 namespace holdfast::client {
@@ -69,13 +70,16 @@ Result<std::pair<int, std::string>> Connection::send(const std::string& method,
     collectors::Resolver resolver{calls};
     collectors::HttpClient http{resolver, daemon::version};
     collectors::HttpRequest request{*url, timeout, answer_max};
+    request.tls = http_.tls;
     request.method = method;
     request.body = body;
     request.headers = headers;
     if (!body.empty()) {
         request.headers.emplace_back("Content-Type", "application/json");
     }
-    if (!token_.empty()) {
+    if (http_.authorization) {
+        request.headers.emplace_back("Authorization", *http_.authorization);
+    } else if (!token_.empty()) {
         request.headers.emplace_back("Authorization", "Bearer " + token_);
     }
     auto sent = asio::co_spawn(io, http.send(std::move(request)), asio::use_future);
@@ -90,8 +94,8 @@ Result<std::pair<int, std::string>> Connection::send(const std::string& method,
 std::string percent_encoded(std::string_view text) {
     std::string out;
     for (const char c : text) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                           (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
+        const bool plain =
+            collectors::is_alphanumeric(c) || c == '-' || c == '_' || c == '.' || c == '~';
         out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
     }
     return out;

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/http_config.h"
 #include "model/result.h"
 #include "model/time.h"
 
@@ -30,9 +31,10 @@ struct Answer {
 /// Speaks to one daemon. Calls block; each has a deadline.
 class Connection {
 public:
-    /// `token` may be empty: reading needs none.
-    Connection(std::string url, std::string token)
-        : url_{std::move(url)}, token_{std::move(token)} {}
+    /// `token` may be empty: reading needs none, unless the daemon has users. What `http` has to
+    /// say of the authorization goes before it.
+    Connection(std::string url, std::string token, daemon::HttpClientConfig http)
+        : url_{std::move(url)}, token_{std::move(token)}, http_{std::move(http)} {}
 
     using Headers = std::vector<std::pair<std::string, std::string>>;
     /// Errc::io or timeout when the daemon cannot be reached, Errc::parse when it is no holdfastd.
@@ -49,6 +51,7 @@ private:
 
     std::string url_;
     std::string token_;
+    daemon::HttpClientConfig http_;
 };
 
 /// `a b` → `a%20b`: for a value in a query.

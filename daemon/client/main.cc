@@ -27,6 +27,9 @@ public:
         app_.add_option("--token-file", context_.token_file,
                         "the daemon's token; or HOLDFAST_TOKEN_FILE")
             ->envname("HOLDFAST_TOKEN_FILE");
+        app_.add_option("--http.config.file", http_config_file_,
+                        "user and TLS towards the daemon (YAML); or HOLDFAST_HTTP_CONFIG_FILE")
+            ->envname("HOLDFAST_HTTP_CONFIG_FILE");
         app_.add_option("-o,--output", context_.format, "table, json or yaml")
             ->transform(CLI::CheckedTransformer(
                 std::map<std::string, Format>{
@@ -43,6 +46,14 @@ public:
             app_.parse(argc, argv);
         } catch (const CLI::ParseError& error) {
             return app_.exit(error) == 0 ? Exit::ok : Exit::usage_or_internal;
+        }
+        if (!http_config_file_.empty()) {
+            auto http = daemon::load_http_config(http_config_file_);
+            if (!http) {
+                std::cerr << http.error().message() << '\n';
+                return Exit::usage_or_internal;
+            }
+            context_.http = std::move(*http);
         }
         return action_ ? action_() : static_cast<int>(Exit::usage_or_internal);
     }
@@ -142,6 +153,10 @@ private:
              [this] { return check_config(files_); })
             ->add_option("files", files_, "YAML files")
             ->required();
+        verb(check, "web-config", "read web configuration files, say what is wrong",
+             [this] { return check_web_config(files_); })
+            ->add_option("files", files_, "YAML files")
+            ->required();
         verb(check, "healthy", "does the daemon answer",
              [this] { return check_page(context_, "/-/healthy"); });
         verb(check, "ready", "is the daemon ready",
@@ -192,6 +207,7 @@ private:
 
     CLI::App app_{"holdfast, the command line of holdfastd", "holdfast"};
     Context context_;
+    std::string http_config_file_;
     StartArguments start_;
     ReplayArguments replay_;
     daemon::ServiceOptions options_;

@@ -5,8 +5,9 @@
 #include <boost/asio/ip/address.hpp>
 
 #include "collectors/support/resolver.h"
+#include "collectors/support/tls_client.h"
 #include "tests/support/run.h"
-#include "tests/support/tiny_server.h"
+#include "tests/support/tls_server.h"
 
 namespace holdfast::collectors {
 namespace {
@@ -260,6 +261,171 @@ TEST_F(HttpClientTest, RefusesWhatWouldNotStayOneRequest) {
         ASSERT_FALSE(outcome);
         EXPECT_EQ(outcome.error().error.code(), Errc::invalid);
     }
+}
+
+class HttpsTest : public HttpClientTest {
+protected:
+    TlsClientOptions trusting() const { return {.ca_file = authority_.file()}; }
+
+    /// A GET by https of `server`, or of `url`, with TLS as `options` say.
+    HttpOutcome get(const TinyServer& server, const TlsClientOptions& options,
+                    Milliseconds timeout = generous) {
+        auto request = request_to(server.port(), timeout);
+        request.url.tls = true;
+        request.tls = *TlsClient::make(options);
+        return send(std::move(request));
+    }
+    /// What becomes of a GET of a server with the certificate `files`.
+    HttpOutcome get_of(const CertificateFiles& files, const TlsClientOptions& options) {
+        const TinyServer server{answers_over_tls(tls_context(files), http_answer("200 OK", "ok"))};
+        return get(server, options);
+    }
+
+    Authority authority_;
+};
+
+void expect_tls_failure(const HttpOutcome& outcome, const std::string& why) {
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error().stage, HttpStage::tls) << outcome.error().error.message();
+    EXPECT_EQ(outcome.error().error.code(), Errc::io);
+    EXPECT_THAT(outcome.error().error.message(),
+                AllOf(StartsWith("GET https://127.0.0.1:"), HasSubstr("/health?x=1: tls: " + why)));
+}
+
+TEST_F(HttpsTest, GivesTheAnswerAndHowLongTheHandshakeTook) {
+    const auto response = get_of(authority_.issue(), trusting());
+    ASSERT_TRUE(response) << response.error().error.message();
+    EXPECT_EQ(response->status, 200);
+    EXPECT_EQ(response->body, "ok");
+    const auto& timings = response->timings;
+    EXPECT_GT(timings.tls.count(), 0);
+    EXPECT_DOUBLE_EQ(timings.total().count(), (timings.resolve + timings.connect + timings.tls +
+                                               timings.processing + timings.transfer)
+                                                  .count());
+}
+
+TEST_F(HttpsTest, AsksForTheNameThatIsToBeVerifiedButNotForAnAddress) {
+    const auto seen = std::make_shared<Requests>();
+    const TinyServer server{answers_over_tls(
+        tls_context(authority_.issue({.alternative_names = "DNS:shop.example,IP:127.0.0.1"})),
+        http_answer("200 OK", "ok"), seen)};
+    auto options = trusting();
+    ASSERT_TRUE(get(server, options));
+    EXPECT_EQ(seen->at(0), "");
+    options.server_name = "shop.example";
+    ASSERT_TRUE(get(server, options));
+    EXPECT_EQ(seen->at(2), "shop.example");
+    EXPECT_THAT(seen->at(3), HasSubstr("Host: 127.0.0.1:" + server.port() + "\r\n"));
+}
+
+TEST_F(HttpsTest, SaysWhyACertificateIsRefused) {
+    expect_tls_failure(get_of(authority_.self_signed(), trusting()),
+                       "certificate verify failed: self-signed certificate");
+    const Authority stranger{"stranger"};
+    expect_tls_failure(get_of(authority_.issue(), {.ca_file = stranger.file()}),
+                       "certificate verify failed: unable to get local issuer certificate");
+    expect_tls_failure(get_of(authority_.issue(), {}),
+                       "certificate verify failed: unable to get local issuer certificate");
+    using std::chrono::hours;
+    expect_tls_failure(
+        get_of(authority_.issue({.from = hours{-48}, .until = hours{-24}}), trusting()),
+        "certificate verify failed: certificate has expired");
+    expect_tls_failure(get_of(authority_.issue({.alternative_names = "DNS:other"}), trusting()),
+                       "certificate verify failed: IP address mismatch");
+    auto named = trusting();
+    named.server_name = "shop.example";
+    expect_tls_failure(get_of(authority_.issue({.alternative_names = "DNS:other"}), named),
+                       "certificate verify failed: hostname mismatch");
+}
+
+TEST_F(HttpsTest, VerifiesWithoutOptionsToo) {
+    const TinyServer server{
+        answers_over_tls(tls_context(authority_.issue()), http_answer("200 OK", "ok"))};
+    auto request = request_to(server.port());
+    request.url.tls = true;
+    expect_tls_failure(send(std::move(request)), "certificate verify failed: ");
+}
+
+TEST_F(HttpsTest, TakesAnyCertificateWhenToldSo) {
+    const auto response = get_of(authority_.self_signed(), {.insecure_skip_verify = true});
+    ASSERT_TRUE(response) << response.error().error.message();
+    EXPECT_EQ(response->body, "ok");
+}
+
+TEST_F(HttpsTest, ShowsItsOwnCertificateToAServerThatAsks) {
+    const auto context = tls_context(authority_.issue());
+    context->set_verify_mode(boost::asio::ssl::verify_peer |
+                             boost::asio::ssl::verify_fail_if_no_peer_cert);
+    context->load_verify_file(authority_.file().string());
+    const TinyServer server{answers_over_tls(context, http_answer("200 OK", "ok"))};
+    auto options = trusting();
+    const auto refused = get(server, options);
+    ASSERT_FALSE(refused);
+    const auto own = authority_.issue({.name = "client"});
+    options.cert_file = own.cert;
+    options.key_file = own.key;
+    const auto response = get(server, options);
+    ASSERT_TRUE(response) << response.error().error.message();
+    EXPECT_EQ(response->status, 200);
+}
+
+TEST_F(HttpsTest, DoesWithoutTheEndOfTlsAfterACompleteAnswer) {
+    const TinyServer server{answers_over_tls(tls_context(authority_.issue()),
+                                             http_answer("200 OK", "ok"), nullptr, Goodbye::none)};
+    const auto response = get(server, trusting());
+    ASSERT_TRUE(response) << response.error().error.message();
+    EXPECT_EQ(response->body, "ok");
+}
+
+TEST_F(HttpsTest, AnAnswerWithoutALengthEndsWithTlsOrMayBeCutShort) {
+    const auto files = authority_.issue();
+    const std::string old_style = "HTTP/1.0 200 OK\r\n\r\nold style";
+    const TinyServer ends{answers_over_tls(tls_context(files), old_style)};
+    EXPECT_EQ(get(ends, trusting())->body, "old style");
+    const TinyServer breaks{
+        answers_over_tls(tls_context(files), old_style, nullptr, Goodbye::none)};
+    const auto outcome = get(breaks, trusting());
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error().error.code(), Errc::io);
+    EXPECT_EQ(outcome.error().status, 200);
+    EXPECT_THAT(outcome.error().error.message(), HasSubstr("in the middle of the answer"));
+}
+
+TEST_F(HttpsTest, APeerThatNeverShakesHandsCostsTheTimeout) {
+    const TinyServer server{hangs_after("")};
+    expect_timeout(get(server, trusting(), short_timeout), HttpStage::tls);
+}
+
+TEST_F(HttpsTest, APeerThatClosesAtOnceFailsInItsHandshake) {
+    const TinyServer server{closes_at_once()};
+    const auto outcome = get(server, trusting());
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error().stage, HttpStage::tls);
+}
+
+TEST_F(HttpsTest, APeerThatSpeaksPlainHttpIsToldFromAFault) {
+    const TinyServer server{hangs_after("HTTP/1.1 400 Bad Request\r\n\r\n")};
+    const auto outcome = get(server, trusting());
+    expect_tls_failure(outcome, "wrong version number");
+    EXPECT_THAT(outcome.error().error.message(), HasSubstr("is it http://?"));
+}
+
+TEST_F(HttpsTest, NamesTheOptionAndTheFileThatAreWrong) {
+    const auto problem = [](const TlsClientOptions& options) {
+        const auto client = TlsClient::make(options);
+        return client ? std::string{} : client.error().message();
+    };
+    const auto own = authority_.issue();
+    const auto other = authority_.issue();
+    EXPECT_THAT(problem({.ca_file = "/absent/ca.pem"}),
+                StartsWith("ca_file: read /absent/ca.pem: No such file or directory"));
+    EXPECT_THAT(problem({.ca_file = own.key}), StartsWith("ca_file: read " + own.key.string()));
+    EXPECT_THAT(problem({.cert_file = own.cert}), HasSubstr("cert_file and key_file"));
+    EXPECT_THAT(problem({.cert_file = own.key, .key_file = own.key}),
+                StartsWith("cert_file: read " + own.key.string()));
+    EXPECT_THAT(problem({.cert_file = own.cert, .key_file = other.key}),
+                AllOf(StartsWith("key_file: read " + other.key.string()), HasSubstr("mismatch")));
+    EXPECT_EQ(problem({.cert_file = own.cert, .key_file = own.key}), "");
 }
 
 }  // namespace

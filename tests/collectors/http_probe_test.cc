@@ -6,8 +6,9 @@
 #include <map>
 
 #include "collectors/support/resolver.h"
+#include "collectors/support/tls_client.h"
 #include "tests/support/run.h"
-#include "tests/support/tiny_server.h"
+#include "tests/support/tls_server.h"
 
 namespace holdfast::collectors {
 namespace {
@@ -87,7 +88,8 @@ TEST_F(HttpProbeTest, ASuccessHasStatusPhasesAndAllReasonsAtZero) {
     EXPECT_EQ(values.at(status), 204);
     EXPECT_EQ(values.at(observations), 1);
     double sum = 0;
-    for (const auto phase : {"resolve", "connect", "processing", "transfer"}) {
+    EXPECT_EQ(values.at(of_phase("tls")), 0) << "of http";
+    for (const auto phase : {"resolve", "connect", "tls", "processing", "transfer"}) {
         sum += values.at(of_phase(phase));
     }
     EXPECT_GT(sum, 0);
@@ -123,6 +125,29 @@ TEST_F(HttpProbeTest, ANameThatDoesNotResolveFailsByDns) {
     options.url.host = "name.invalid";
     const auto values = collect_once(std::move(options));
     expect_only_failure(values, "dns");
+    EXPECT_EQ(values.at(observations), 0);
+}
+
+TEST_F(HttpProbeTest, ATargetOfHttpsHasATlsPhase) {
+    Authority authority;
+    const TinyServer server{
+        answers_over_tls(tls_context(authority.issue()), http_answer("200 OK", ""))};
+    auto options = options_for(server);
+    options.url.tls = true;
+    options.tls = *TlsClient::make({.ca_file = authority.file()});
+    const auto values = collect_once(std::move(options));
+    expect_only_failure(values, "");
+    EXPECT_GT(values.at(of_phase("tls")), 0);
+}
+
+TEST_F(HttpProbeTest, ACertificateThatIsNotTrustedFailsByTls) {
+    Authority authority;
+    const TinyServer server{
+        answers_over_tls(tls_context(authority.issue()), http_answer("200 OK", ""))};
+    auto options = options_for(server);
+    options.url.tls = true;
+    const auto values = collect_once(std::move(options));
+    expect_only_failure(values, "tls");
     EXPECT_EQ(values.at(observations), 0);
 }
 

@@ -45,13 +45,18 @@ TEST(ParseUrl, TakesIpv6WithoutItsBracketsAndPrintsThemAgain) {
     EXPECT_EQ(authority(url), "[::1]:9102");
 }
 
-TEST(ParseUrl, RefusesHttpsForNowAndSaysWhatToUse) {
-    EXPECT_THAT(complaint_about("https://h/"),
-                HasSubstr("url 'https://h/': https is not supported yet, use http://"));
+TEST(ParseUrl, TakesHttpsWithPort443UnlessItSaysOtherwise) {
+    EXPECT_FALSE(url_of("http://h").tls);
+    for (const auto* text : {"https://h", "HTTPS://h:443/"}) {
+        EXPECT_TRUE(url_of(text).tls);
+        EXPECT_EQ(to_string(url_of(text)), "https://h:443/") << text;
+    }
+    EXPECT_EQ(to_string(url_of("https://[::1]:8443/a")), "https://[::1]:8443/a");
 }
 
 TEST(ParseUrl, RefusesOtherSchemes) {
-    EXPECT_THAT(complaint_about("ftp://h/"), HasSubstr("scheme 'ftp' is not supported"));
+    EXPECT_THAT(complaint_about("ftp://h/"),
+                HasSubstr("scheme 'ftp' is not supported, use http:// or https://"));
 }
 
 TEST(ParseUrl, TakesPortsFrom1To65535) {

@@ -98,10 +98,13 @@ struct AlertingTest : ::testing::Test {
     collectors::HttpClient http{resolver, version};
     SystemClock clock;
 
-    std::unique_ptr<Alerting> alerting(std::vector<std::string> urls) {
+    std::unique_ptr<Alerting> alerting(const std::vector<std::string>& urls) {
         auto out = std::make_unique<Alerting>(clock, *records, pool, http, metrics);
-        out->configure({.alertmanagers = std::move(urls), .resend_interval = 200ms},
-                       "http://holdfast:9750");
+        AlertingConfig config{.resend_interval = 200ms};
+        for (const auto& url : urls) {
+            config.alertmanagers.push_back({*collectors::parse_url(url), nullptr});
+        }
+        out->configure(config, "http://holdfast:9750");
         return out;
     }
     /// Sends until `done` says so, at most a minute.

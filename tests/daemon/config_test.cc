@@ -125,7 +125,7 @@ TEST(ParseConfig, RefusesImpossibleValues) {
         {"collectors: {probe: [{url: 'http://h/'}]}", "collectors.probe[0].name: is missing"},
         {"collectors: {probe: [{name: a, url: 'http://h/'}, {name: a, url: 'http://g/'}]}",
          "'a' is there twice"},
-        {"collectors: {probe: [{name: a, url: 'https://h/'}]}", "https is not supported"},
+        {"collectors: {probe: [{name: a, url: 'ftp://h/'}]}", "scheme 'ftp' is not supported"},
         {"collectors: {disk: {exclude: '('}}", "is no RE2 expression"},
         {"upgrades: {cycle: 1s}", "must be from 6s to 366d"},
         {"upgrades: {timezone: Mars/Olympus}", "no time zone 'Mars/Olympus'"},

@@ -236,12 +236,12 @@ def _end_all():
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that atexit runs
 
 
-def http_request(method, url, body=None, headers=None, timeout=30):
-    """(status, headers, text) of one request, whatever the status."""
+def http_request(method, url, body=None, headers=None, timeout=30, tls=None):
+    """(status, headers, text) of one request, whatever the status; `tls` is https's SSLContext."""
     data = body.encode() if isinstance(body, str) else body
     request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
+        with urllib.request.urlopen(request, timeout=timeout, context=tls) as answer:
             return answer.status, answer.headers, answer.read().decode()
     except urllib.error.HTTPError as refused:
         with refused:
@@ -258,10 +258,16 @@ class Refused(AssertionError):
 
 
 class Daemon(Program):
-    """holdfastd with its state below `folder`, and the ways to talk to it."""
+    """holdfastd with its state below `folder`, and the ways to talk to it.
 
-    def __init__(self, programs, folder, config=None, flags=(), name="holdfastd"):
+    `tls` is the SSLContext to talk to it with, for a daemon whose flags make it speak TLS.
+    """
+
+    def __init__(self, programs, folder, config=None, flags=(), name="holdfastd", tls=None,
+                 log_level="info"):
         super().__init__(name, folder)
+        self.tls = tls
+        self.log_level = log_level
         self.programs = pathlib.Path(programs)
         self.state = self.folder / "state"
         self.config_path = self.folder / "holdfast.yml"
@@ -285,11 +291,12 @@ class Daemon(Program):
         self.url = None
         self.spawn(self.programs / "holdfastd", f"--config.file={self.config_path}",
                    f"--storage.path={self.state}", "--web.listen-address=127.0.0.1:0",
-                   "--log.level=info", *self.flags)
+                   f"--log.level={self.log_level}", *self.flags)
 
     def is_ready(self):
-        self.url = f"http://{(self.state / 'address').read_text().strip()}"
-        return http_request("GET", self.url + "/-/ready", timeout=5)[0] == 200
+        scheme = "https" if self.tls else "http"
+        self.url = f"{scheme}://{(self.state / 'address').read_text().strip()}"
+        return http_request("GET", self.url + "/-/ready", timeout=5, tls=self.tls)[0] == 200
 
     def restart(self):
         """A clean stop and a new start."""
@@ -299,7 +306,7 @@ class Daemon(Program):
 
     @property
     def address(self):
-        return self.url.removeprefix("http://")
+        return self.url.partition("://")[2]
 
     @property
     def token_file(self):
@@ -319,7 +326,7 @@ class Daemon(Program):
         if body is not None:
             sent["Content-Type"] = "application/json"
             body = json.dumps(body)
-        return http_request(method, self.url + path, body, sent, timeout)
+        return http_request(method, self.url + path, body, sent, timeout, self.tls)
 
     def api(self, method, path, body=None, **options):
         """(status, document) of the JSON API."""

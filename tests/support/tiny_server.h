@@ -103,10 +103,11 @@ inline std::string http_answer(const std::string& status, const std::string& bod
            "\r\n\r\n" + body;
 }
 
-inline boost::asio::awaitable<std::string> read_request(tcp::socket& socket) {
+template <class Stream>
+boost::asio::awaitable<std::string> read_request(Stream& stream) {
     std::string request;
     auto buffer = boost::asio::dynamic_buffer(request);
-    co_await boost::asio::async_read_until(socket, buffer, "\r\n\r\n", boost::asio::use_awaitable);
+    co_await boost::asio::async_read_until(stream, buffer, "\r\n\r\n", boost::asio::use_awaitable);
     co_return request;
 }
 
