@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iostream>
 #include <mutex>
 #include <thread>
@@ -90,19 +91,44 @@ Result<ReplayData> load(const CaseFiles& files, const ReplayOptions& options) {
     if (!wanted) {
         return tl::unexpected(wanted.error());
     }
+    auto reading = std::async(std::launch::async, [&] { return read_recording(files.after); });
     const auto baseline = read_recording(files.baseline);
+    const auto after = reading.get();
     if (!baseline) {
         return tl::unexpected(baseline.error());
     }
-    const auto after = read_recording(files.after);
     if (!after) {
         return tl::unexpected(after.error());
     }
     return prepare_replay(*baseline, *after, *wanted, options);
 }
 
-Replayed judge(const ReplayData& data) {
-    rules::EnsembleWatch watch{rules::learn_ensemble(data.plan, data.signals, data.history)};
+/// Runs job(0) … job(count - 1), at most `threads` at a time, each once.
+template <class Job>
+void run_parallel(std::size_t count, std::size_t threads, const Job& job) {
+    std::atomic<std::size_t> next{0};
+    const auto work = [&] {
+        for (auto i = next++; i < count; i = next++) {
+            job(i);
+        }
+    };
+    std::vector<std::jthread> pool;
+    for (std::size_t i = 1; i < std::min(threads, count); ++i) {
+        pool.emplace_back(work);
+    }
+    work();
+}
+
+/// Signals are learnt by so many threads; which one learns what changes nothing.
+rules::ForEach with_threads(unsigned threads) {
+    return [threads](std::size_t n, const std::function<void(std::size_t)>& call) {
+        run_parallel(n, threads, call);
+    };
+}
+
+Replayed judge(const ReplayData& data, unsigned threads) {
+    rules::EnsembleWatch watch{
+        rules::learn_ensemble(data.plan, data.signals, data.history, with_threads(threads))};
     std::vector<rules::Cell> row(data.signals.size());
     const auto cells = data.after.empty() ? 0 : data.after.front().size();
     for (std::size_t k = 0; k < cells; ++k) {
@@ -118,12 +144,13 @@ Replayed judge(const ReplayData& data) {
             as_json(replay_result(data.signals, alerts, judged))};
 }
 
-Result<Replayed> replay_case(const CaseFiles& files, const ReplayOptions& options) {
+Result<Replayed> replay_case(const CaseFiles& files, const ReplayOptions& options,
+                             unsigned threads) {
     const auto data = load(files, options);
     if (!data) {
         return tl::unexpected(data.error());
     }
-    return judge(*data);
+    return judge(*data, threads);
 }
 
 /// Writes `text` so that `file` is seen whole or not at all; a pipe or device is written to.
@@ -154,9 +181,13 @@ Result<void> write_whole(const fs::path& file, const std::string& text) {
     return {};
 }
 
+unsigned threads_of(const ReplayArguments& arguments) {
+    return arguments.jobs > 0 ? arguments.jobs : std::max(1U, std::thread::hardware_concurrency());
+}
+
 int replay_one(const ReplayArguments& arguments, const ReplayOptions& options) {
-    const auto replayed =
-        replay_case({arguments.baseline, arguments.after, arguments.case_file}, options);
+    const auto replayed = replay_case({arguments.baseline, arguments.after, arguments.case_file},
+                                      options, threads_of(arguments));
     if (!replayed) {
         return complain(replayed.error());
     }
@@ -206,7 +237,7 @@ Result<Replayed> replay_into(const fs::path& folder, const fs::path& results,
     const auto file = results / folder.filename() / "result.json";
     auto replayed = replay_case({folder / "baseline.csv", folder / "after.csv",
                                  fs::exists(description, why) ? description : fs::path{}},
-                                options);
+                                options, 1);
     if (!replayed) {
         fs::remove(file, why);
         return replayed;
@@ -222,30 +253,13 @@ Result<Replayed> replay_into(const fs::path& folder, const fs::path& results,
     return replayed;
 }
 
-/// Runs job(0) … job(count - 1), at most `threads` at a time, each once.
-template <class Job>
-void run_parallel(std::size_t count, std::size_t threads, const Job& job) {
-    std::atomic<std::size_t> next{0};
-    const auto work = [&] {
-        for (auto i = next++; i < count; i = next++) {
-            job(i);
-        }
-    };
-    std::vector<std::jthread> pool;
-    for (std::size_t i = 1; i < std::min(threads, count); ++i) {
-        pool.emplace_back(work);
-    }
-    work();
-}
-
 int replay_many(const ReplayArguments& arguments, const ReplayOptions& options) {
     const auto names = case_names(arguments.many);
     if (!names) {
         return complain(names.error());
     }
     const bool people_watch = ::isatty(STDERR_FILENO) == 1;
-    const auto threads =
-        arguments.jobs > 0 ? arguments.jobs : std::max(1U, std::thread::hardware_concurrency());
+    const auto threads = threads_of(arguments);
     std::vector<Result<Replayed>> done(names->size(), failure(Errc::cancelled, "not judged"));
     std::mutex speaking;
     run_parallel(names->size(), threads, [&](std::size_t i) {

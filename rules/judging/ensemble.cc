@@ -281,23 +281,15 @@ namespace {
 /// Learns the channels of one machine, signal by signal.
 class Teacher {
 public:
-    Teacher(EnsembleModel& model, const std::vector<Cells>& history)
-        : m_{model}, history_{history} {
-        for (const auto& cells : history) {
-            values_.push_back(values_of(cells));
-            auto& s = m_.signals[values_.size() - 1];
-            s.scale = Scale::of(values_.back(), m_.by_cycles);
-            if (!m_.by_cycles) {
-                s.habit = Habit::of(values_.back());
-            }
-            fast_values_.push_back(values_.back());
-            for (std::size_t k = 0; k < cells.size(); ++k) {
-                auto& v = values_.back()[k];
-                fast_values_.back()[k] = s.scale.at(v) + s.habit.step(v);
-                v = s.scale.at(v);
-            }
-        }
-        cells_ = values_.empty() ? 0 : values_.front().size();
+    Teacher(EnsembleModel& model, const std::vector<Cells>& history, const ForEach& for_each)
+        : m_{model},
+          history_{history},
+          for_each_{for_each},
+          values_(history.size()),
+          fast_values_(history.size()),
+          residuals_(history.size()),
+          cells_{history.empty() ? 0 : history.front().size()} {
+        for_each_(history.size(), [this](std::size_t i) { scale(i); });
     }
 
     void teach() {
@@ -315,15 +307,33 @@ public:
             rough_load = block_means(std::span{load}.subspan(load.size() % factor), factor);
         }
         const ExpectationLearner rough{rough_cut.grid, m_.rhythm, rough_load};
-        for (std::size_t i = 0; i < m_.signals.size(); ++i) {
-            const auto& s = m_.signals[i].signal;
-            if (!s.is_load || m_.signals.size() == 1) {
+        for_each_(m_.signals.size(), [&](std::size_t i) {
+            if (!m_.signals[i].signal.is_load || m_.signals.size() == 1) {
                 teach_rough(i, rough);
             }
-        }
+        });
     }
 
 private:
+    /// Puts a signal's cells onto its scale.
+    void scale(std::size_t i) {
+        auto& s = m_.signals[i];
+        const auto raw = values_of(history_[i]);
+        s.scale = Scale::of(raw, m_.by_cycles);
+        if (!m_.by_cycles) {
+            s.habit = Habit::of(raw);
+        }
+        for (const double v : raw) {
+            values_[i].push_back(s.scale.at(v));
+            if (s.habit.value) {
+                fast_values_[i].push_back(values_[i].back() + s.habit.step(v));
+            }
+        }
+    }
+    const Values& fast_values(std::size_t i) const {
+        return m_.signals[i].habit.value ? fast_values_[i] : values_[i];
+    }
+
     /// Blocks of whole cycles before the upgrade, by cycle and position; what the clock repeats or
     /// leaves out is missing.
     template <class Value>
@@ -439,10 +449,8 @@ private:
         } else {
             m_.fast_load = m_.load;
         }
-        residuals_.resize(m_.signals.size());
-        for (std::size_t i = 0; i < m_.signals.size(); ++i) {
-            teach_one(i, level, fast ? *fast : level);
-        }
+        for_each_(m_.signals.size(),
+                  [&](std::size_t i) { teach_one(i, level, fast ? *fast : level); });
         teach_common(level, fast ? *fast : level, load, fast_load);
         return load;
     }
@@ -529,7 +537,7 @@ private:
         const auto& l = m_.lengths;
         auto& s = m_.signals[i];
         const auto from = cut(m_.plan, cells_, l.fast_block);
-        const auto blocks = blocks_of(fast_values_[i], from.first, l.fast_block);
+        const auto blocks = blocks_of(fast_values(i), from.first, l.fast_block);
         ExpectationLearner::Learnt own;
         if (known == nullptr || s.habit.value) {
             own = fast.learn(blocks, may_use_load(i));
@@ -623,6 +631,7 @@ private:
 
     EnsembleModel& m_;
     const std::vector<Cells>& history_;
+    const ForEach& for_each_;
     std::vector<Values> values_;       ///< of cells, on the signals' scales
     std::vector<Values> fast_values_;  ///< the same with the habits' steps
     std::vector<Values> residuals_;    ///< of coarse cells: their deviations
@@ -667,9 +676,16 @@ void set_cycles(EnsembleModel& m) {
 
 }  // namespace
 
+void one_by_one(std::size_t n, const std::function<void(std::size_t)>& call) {
+    for (std::size_t i = 0; i < n; ++i) {
+        call(i);
+    }
+}
+
 std::shared_ptr<const EnsembleModel> learn_ensemble(EnsemblePlan plan,
                                                     std::vector<EnsembleSignal> signals,
-                                                    const std::vector<Cells>& history) {
+                                                    const std::vector<Cells>& history,
+                                                    const ForEach& for_each) {
     auto model = std::make_shared<EnsembleModel>();
     auto& m = *model;
     m.plan = std::move(plan);
@@ -687,7 +703,7 @@ std::shared_ptr<const EnsembleModel> learn_ensemble(EnsemblePlan plan,
                     -std::log10(m.plan.levels.rollback)};
     set_prices(m);
     set_cycles(m);
-    Teacher{m, history}.teach();
+    Teacher{m, history, for_each}.teach();
     return model;
 }
 

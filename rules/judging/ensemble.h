@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -72,11 +73,17 @@ struct EnsembleJudged {
 
 class EnsembleModel;
 
+/// Calls the function with 0, 1, … n - 1, in any order or at once, and returns when all have ended.
+using ForEach = std::function<void(std::size_t n, const std::function<void(std::size_t)>& call)>;
+void one_by_one(std::size_t n, const std::function<void(std::size_t)>& call);
+
 /// Learns from the history (one Cells per signal, all of the same length: from plan.begin to
-/// plan.upgrade). Pure and deterministic. Method and sources: docs/statistics.md.
+/// plan.upgrade). Signals are learnt by `for_each`, in threads where it has them: the result is the
+/// same. Pure and deterministic. Method and sources: docs/statistics.md.
 std::shared_ptr<const EnsembleModel> learn_ensemble(EnsemblePlan plan,
                                                     std::vector<EnsembleSignal> signals,
-                                                    const std::vector<Cells>& history);
+                                                    const std::vector<Cells>& history,
+                                                    const ForEach& for_each = one_by_one);
 
 /// Judges all signals of one upgrade, cell by cell. The same cells give the same judgements.
 class EnsembleWatch {
