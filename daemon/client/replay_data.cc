@@ -655,6 +655,78 @@ Milliseconds cycle_by_default(Milliseconds history) {
     return std::min(cycle, history);
 }
 
+/// Which cells of a grid are history, and which come after the upgrade.
+struct Course {
+    Grid grid;
+    std::int64_t begin;
+    std::int64_t upgrade;
+    std::int64_t end;
+};
+
+Result<Milliseconds> cell_of(const Recording& baseline, const ReplayCase& wanted) {
+    const auto step = wanted.step ? Result<Milliseconds>{*wanted.step} : step_of(baseline);
+    return step ? Result<Milliseconds>{std::max(*step, cell_min)} : step;
+}
+
+std::vector<BothSeries> recorded_of(const std::vector<ReplayMetric>& metrics,
+                                    const SeriesByName& before, const SeriesByName& after) {
+    std::vector<BothSeries> out;
+    out.reserve(metrics.size());
+    for (const auto& metric : metrics) {
+        out.push_back({series_of(before, metric.name), series_of(after, metric.name)});
+    }
+    return out;
+}
+
+/// The cell of the first value, which lies before the grid's anchor.
+Result<std::int64_t> history_begin(const std::vector<BothSeries>& recorded, const Grid& grid) {
+    const auto begin = first_value(recorded);
+    if (!begin || *begin >= grid.anchor) {
+        return failure(Errc::invalid, "no metric to judge has a value before the upgrade at {}",
+                       daemon::format_time(grid.anchor));
+    }
+    return grid.index(*begin);
+}
+
+Result<ReplayData> on_grid(const std::vector<ReplayMetric>& metrics,
+                           const std::vector<BothSeries>& recorded, const Course& course,
+                           const ReplayOptions& options) {
+    const auto& grid = course.grid;
+    const CellRange history{course.begin, course.upgrade};
+    const CellRange watch{course.upgrade, course.end};
+    const auto cells = (history.size() + watch.size()) * static_cast<std::int64_t>(metrics.size());
+    if (cells > replay_cells_max) {
+        return failure(Errc::invalid,
+                       "{} metrics from {} to {} are {} cells of {}, more than {}; check the times",
+                       metrics.size(), daemon::format_time(grid.begin_of(course.begin)),
+                       daemon::format_time(grid.begin_of(course.end)), cells,
+                       daemon::format_duration(grid.cell), replay_cells_max);
+    }
+    ReplayData out;
+    out.plan = {.begin = grid.begin_of(history.first),
+                .upgrade = grid.begin_of(history.last),
+                .planned_end = grid.begin_of(watch.last),
+                .cell = grid.cell,
+                .cycle = options.cycle.value_or(cycle_by_default(history.size() * grid.cell)),
+                .warmup = warmup,
+                .offsets = {},
+                .levels = {}};
+    if (!options.timezone.empty()) {
+        auto offsets =
+            daemon::utc_offsets(options.timezone, {out.plan.begin, out.plan.planned_end});
+        if (!offsets) {
+            return tl::unexpected(offsets.error());
+        }
+        out.plan.offsets = std::move(*offsets);
+    }
+    for (std::size_t i = 0; i < metrics.size(); ++i) {
+        out.signals.push_back(ensemble_signal(metrics[i]));
+        out.history.push_back(cells_of(recorded[i], grid, history));
+        out.after.push_back(cells_of(recorded[i], grid, watch));
+    }
+    return out;
+}
+
 }  // namespace
 
 fs::path recorded_file(const fs::path& file) {
@@ -756,63 +828,42 @@ Result<ReplayData> prepare_replay(const Recording& baseline, const Recording& af
     if (!after.first) {
         return failure(Errc::invalid, "the after file has no rows");
     }
-    const auto step = wanted.step ? Result<Milliseconds>{*wanted.step} : step_of(baseline);
-    if (!step) {
-        return tl::unexpected(step.error());
+    const auto cell = cell_of(baseline, wanted);
+    if (!cell) {
+        return tl::unexpected(cell.error());
     }
-    const Grid grid{wanted.upgrade_at.value_or(*after.first), std::max(*step, cell_min)};
-
-    const auto before_by_name = by_name(baseline);
-    const auto after_by_name = by_name(after);
-    std::vector<BothSeries> recorded;
-    recorded.reserve(metrics.size());
-    for (const auto& metric : metrics) {
-        recorded.push_back(
-            {series_of(before_by_name, metric.name), series_of(after_by_name, metric.name)});
-    }
-    const auto begin = first_value(recorded);
-    if (!begin || *begin >= grid.anchor) {
-        return failure(Errc::invalid, "no metric to judge has a value before the upgrade at {}",
-                       daemon::format_time(grid.anchor));
+    const Grid grid{wanted.upgrade_at.value_or(*after.first), *cell};
+    const auto recorded = recorded_of(metrics, by_name(baseline), by_name(after));
+    const auto begin = history_begin(recorded, grid);
+    if (!begin) {
+        return tl::unexpected(begin.error());
     }
     const auto last = std::max(*baseline.last, *after.last);
     if (last < grid.anchor) {
         return failure(Errc::invalid, "no rows from the upgrade at {} on; the last is of {}",
                        daemon::format_time(grid.anchor), daemon::format_time(last));
     }
-    const CellRange history{grid.index(*begin), 0};
-    const CellRange watch{0, grid.index(last) + 1};
-    const auto cells = (history.size() + watch.size()) * static_cast<std::int64_t>(metrics.size());
-    if (cells > replay_cells_max) {
-        return failure(Errc::invalid,
-                       "{} metrics from {} to {} are {} cells of {}, more than {}; check the times",
-                       metrics.size(), daemon::format_time(*begin), daemon::format_time(last),
-                       cells, daemon::format_duration(grid.cell), replay_cells_max);
-    }
+    return on_grid(metrics, recorded, {grid, *begin, 0, grid.index(last) + 1}, options);
+}
 
-    ReplayData out;
-    out.plan = {.begin = grid.begin_of(history.first),
-                .upgrade = grid.anchor,
-                .planned_end = grid.begin_of(watch.last),
-                .cell = grid.cell,
-                .cycle = options.cycle.value_or(cycle_by_default(history.size() * grid.cell)),
-                .warmup = warmup,
-                .offsets = {},
-                .levels = {}};
-    if (!options.timezone.empty()) {
-        auto offsets =
-            daemon::utc_offsets(options.timezone, {out.plan.begin, out.plan.planned_end});
-        if (!offsets) {
-            return tl::unexpected(offsets.error());
-        }
-        out.plan.offsets = std::move(*offsets);
+Result<ReplayData> prepare_baseline(const Recording& baseline, const ReplayCase& wanted,
+                                    const ReplayOptions& options) {
+    const auto metrics = metrics_wanted(baseline, wanted);
+    if (metrics.empty() || !baseline.first) {
+        return failure(Errc::invalid, "the baseline has no rows");
     }
-    for (std::size_t i = 0; i < metrics.size(); ++i) {
-        out.signals.push_back(ensemble_signal(metrics[i]));
-        out.history.push_back(cells_of(recorded[i], grid, history));
-        out.after.push_back(cells_of(recorded[i], grid, watch));
+    const auto cell = cell_of(baseline, wanted);
+    if (!cell) {
+        return tl::unexpected(cell.error());
     }
-    return out;
+    const Grid grid{wanted.upgrade_at.value_or(*baseline.last + *cell), *cell};
+    const auto recorded = recorded_of(metrics, by_name(baseline), {});
+    const auto begin = history_begin(recorded, grid);
+    if (!begin) {
+        return tl::unexpected(begin.error());
+    }
+    const auto end = std::min<std::int64_t>(0, grid.index(*baseline.last) + 1);
+    return on_grid(metrics, recorded, {grid, *begin, end, end}, options);
 }
 
 }  // namespace holdfast::client

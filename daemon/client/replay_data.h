@@ -114,4 +114,9 @@ struct ReplayData {
 Result<ReplayData> prepare_replay(const Recording& baseline, const Recording& after,
                                   const ReplayCase& wanted, const ReplayOptions& options);
 
+/// The same of a baseline alone, for placebo(): its history ends at the case's upgrade or with its
+/// last row, whichever is first, and nothing comes after it.
+Result<ReplayData> prepare_baseline(const Recording& baseline, const ReplayCase& wanted,
+                                    const ReplayOptions& options);
+
 }  // namespace holdfast::client

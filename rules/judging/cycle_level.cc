@@ -236,13 +236,13 @@ Values residuals(const Values& x, const Values& profile) {
     return out;
 }
 
-/// Once is an incident, twice is a habit: hours of one cycle that stand far off the median cycle
-/// are replaced by it, unless another cycle does the same. Returns the hours that were masked.
-std::size_t scrub(Weeks& x, std::size_t per_hour) {
+/// Once is an incident, twice is a habit: where one cycle alone stands far off the median cycle for
+/// hours (a day of them at most), they are replaced by it.
+void scrub(Weeks& x, std::size_t per_hour) {
     const auto weeks = x.size();
     const auto n = x.positions();
     if (weeks < 3) {
-        return 0;
+        return;
     }
     Values middle(n);
     Values column(weeks);
@@ -284,7 +284,7 @@ std::size_t scrub(Weeks& x, std::size_t per_hour) {
         weeks_hit += any ? 1 : 0;
     }
     if (weeks_hit != 1 || hit > incident_hours_max) {
-        return 0;
+        return;
     }
     for (std::size_t w = 0; w < weeks; ++w) {
         Values r(n);
@@ -300,7 +300,6 @@ std::size_t scrub(Weeks& x, std::size_t per_hour) {
             }
         }
     }
-    return hit;
 }
 
 /// Root mean square of the residuals per half hour of the day and type of day, winsorised at eight
@@ -335,7 +334,10 @@ Values scale_of(const std::vector<const Values*>& residual, const CycleClock& cl
         }
     }
     const double middle = median_of(out);
-    const double floor = std::max(0.7 * (std::isnan(middle) ? 0 : middle), 1e-6);
+    if (std::isnan(middle)) {
+        return Values(n, 1.0);  // never seen: nothing will be judged by it
+    }
+    const double floor = std::max(0.7 * middle, 1e-6);
     for (double& v : out) {
         v = std::isnan(v) ? std::max(middle, floor) : std::max(v, floor);
     }
@@ -511,7 +513,8 @@ Curves curves_of(const std::vector<Weeks>& psi, const std::vector<Family>& famil
     return c;
 }
 
-/// log boundaries of one signal at error level `alpha`. `unit`: scores per unit of effect.
+/// log boundaries of one signal's mean score at error level `alpha`. `sigma`: a score of 1 as an
+/// effect.
 Curve boundary(const Curve& variance, const Curve& freedom, const Curve& skew, double sigma,
                double alpha, double kappa) {
     Curve out{};
@@ -556,13 +559,16 @@ Values expand(const Curve& log_boundary, std::size_t n) {
 }
 
 std::size_t restarts_of(const CycleSettings& s, std::size_t per_hour) {
-    return s.watch_blocks > 3 + per_hour ? (s.watch_blocks - 3 - 1) / per_hour : 1;
+    return s.watch_blocks > s.settle + per_hour ? (s.watch_blocks - s.settle - 1) / per_hour : 1;
 }
 
 /// Largest window mean over its boundary in one placebo cycle.
 double largest_ratio(const Values& psi, double centre, double sign, const Values& start,
                      const Values& restart, std::size_t settle, std::size_t per_hour,
                      std::size_t per_day) {
+    if (settle >= psi.size()) {
+        return 0;
+    }
     Values p(psi.begin() + static_cast<std::ptrdiff_t>(settle), psi.end());
     for (double& v : p) {
         v = std::isnan(v) ? 0 : sign * (v - centre);
@@ -573,8 +579,8 @@ double largest_ratio(const Values& psi, double centre, double sign, const Values
     for (std::size_t h = 1; h <= p.size(); ++h) {
         most = std::max(most, sum[h] / (start[h] * static_cast<double>(h)));
     }
-    for (std::size_t first = per_hour - settle; first + restart_min <= p.size();
-         first += per_hour) {
+    for (std::size_t first = (settle / per_hour + 1) * per_hour - settle;
+         first + restart_min <= p.size(); first += per_hour) {
         for (std::size_t l = restart_min; l <= per_day && first + l <= p.size(); ++l) {
             most = std::max(most,
                             (sum[first + l] - sum[first]) / (restart[l] * static_cast<double>(l)));
@@ -630,8 +636,7 @@ public:
             m.tolerated = signals_[j].tolerated;
             m.margin = signals_[j].margin;
             m.is_ratio = signals_[j].is_ratio;
-            m.variance = lesson.curves.variance[j];
-            m.kappa = std::max(kappa[j][0], kappa[j][1]);
+            m.known = known(left_out_[j]);
             for (const std::size_t side : {0U, 1U}) {
                 if (side == 0 ? signals_[j].up : signals_[j].down) {
                     m.sides[side] = tables(lesson, j, kappa[j][side]);
@@ -658,7 +663,7 @@ private:
     Weeks teach_gauge(std::size_t j) {
         auto& m = taught_.signals[j];
         Weeks x{signals_[j].x, clock_.blocks_per_cycle};
-        m.masked_hours = scrub(x, per_hour_);
+        scrub(x, per_hour_);
         Weeks best{weeks_, clock_.blocks_per_cycle};
         double best_error = std::numeric_limits<double>::infinity();
         double best_mix = 0;
@@ -753,6 +758,7 @@ private:
         std::vector<Weeks> psi;
         for (const auto& left_out : left_out_) {
             std::vector<const Values*> of_weeks;
+            of_weeks.reserve(weeks.size());
             for (const auto w : weeks) {
                 of_weeks.push_back(&left_out[w]);
             }
@@ -800,6 +806,16 @@ private:
             }
         }
         return out;
+    }
+
+    /// Half a cycle of residuals at least: else there is nothing to compare with.
+    static bool known(const Weeks& left_out) {
+        std::size_t there = 0;
+        for (std::size_t w = 0; w < left_out.size(); ++w) {
+            there += static_cast<std::size_t>(std::count_if(
+                left_out[w].begin(), left_out[w].end(), [](double v) { return !std::isnan(v); }));
+        }
+        return 2 * there >= left_out.positions();
     }
 
     Curve boundary_of(const Lesson& lesson, std::size_t j, double alpha, double kappa) const {
@@ -905,7 +921,8 @@ double CycleModel::residual(double value, std::size_t position, double load_resi
     if (is_ratio) {
         return value / expected - 1;
     }
-    return off_band(value, lower[position], upper[position]) - load_slope * load_residual;
+    return off_band(value, lower[position], upper[position]) -
+           (load_slope != 0 ? load_slope * load_residual : 0);
 }
 
 CycleTaught teach_cycles(const std::vector<CycleSignal>& signals, const Values& load,
@@ -940,7 +957,6 @@ void CycleWatch::add(double value, std::size_t position, double load_residual) {
                 score(sign * x, sigma, model_->margin, model_->clip, model_->is_ratio) - centre);
         }
     }
-    plain_.add(score(x, sigma, 0, model_->clip, model_->is_ratio) - model_->centre);
     effect_.add(x);
 }
 
@@ -971,7 +987,7 @@ void CycleWatch::check(Crossing& worst, bool up, std::size_t first, bool restart
 
 CycleWatch::Crossing CycleWatch::crossing() const {
     Crossing worst;
-    const auto end = plain_.size();
+    const auto end = effect_.size();
     for (const bool up : {true, false}) {
         if (!sides_[up ? 0 : 1].judged || end == 0) {
             continue;
@@ -993,7 +1009,7 @@ CycleWatch::Crossing CycleWatch::crossing() const {
 }
 
 bool CycleWatch::proven() const {
-    const auto end = plain_.size();
+    const auto end = effect_.size();
     for (const std::size_t side : {0U, 1U}) {
         if (!sides_[side].judged) {
             continue;
@@ -1009,14 +1025,14 @@ bool CycleWatch::proven() const {
 
 CycleWatch::Interval CycleWatch::since_start() const {
     Interval out;
-    const auto end = plain_.size();
-    out.blocks = plain_.count(0, end);
+    const auto end = effect_.size();
+    out.blocks = effect_.count(0, end);
     if (out.blocks < 1) {
         return out;
     }
     const auto& side = model_->sides[sides_[0].judged ? 0 : 1];
     const double half = at_length(side.interval, out.blocks) * model_->sigma_middle;
-    out.effect = plain_.mean(0, end) * model_->sigma_middle;
+    out.effect = effect_.mean(0, end);
     out.lower = out.effect - half;
     out.upper = out.effect + half;
     return out;

@@ -1,7 +1,5 @@
 #pragma once
 #include <array>
-#include <memory>
-#include <optional>
 #include <vector>
 
 #include "rules/judging/numerics.h"
@@ -10,7 +8,7 @@
 namespace holdfast::rules {
 
 /// The level channel where the history holds two whole business cycles and more: each past cycle,
-/// left out and judged by the others, is an upgrade that did not happen. Ref: docs/statistics.md,
+/// left out and judged by the others, is an upgrade that did not happen. Ref: docs/judging.md,
 /// "Whole cycles".
 
 /// One signal of the history, in blocks that end at the upgrade, whole cycles of them.
@@ -50,6 +48,7 @@ struct CycleModel {
         std::array<double, lengths> interval{};  ///< two-sided interval at the closing level
     };
 
+    bool known = false;  ///< the history holds enough of it
     bool is_ratio = false;
     Values profile;  ///< expected x or bad share, by position in the cycle
     Values lower;    ///< band near schedule edges (gauge); equal where there is none
@@ -62,9 +61,6 @@ struct CycleModel {
     double tolerated = 0;
     double margin = 0;
     std::array<Tables, 2> sides;  ///< up, down
-    std::array<double, lengths> variance{};
-    std::size_t masked_hours = 0;  ///< of an incident in the history
-    double kappa = 1;
 
     double residual(double value, std::size_t position, double load_residual) const;
 };
@@ -125,7 +121,7 @@ private:
     std::size_t per_day_;
     std::size_t seen_ = 0;
     std::array<Side, 2> sides_;
-    Prefix plain_, effect_;
+    Prefix effect_;
 };
 
 }  // namespace holdfast::rules

@@ -41,7 +41,7 @@ struct EnsemblePlan {
     Timestamp planned_end{};  ///< of the watch, which may go on after it
     Milliseconds cell{};      ///< > 0
     Milliseconds cycle{};     ///< business cycle
-    Milliseconds warmup{};    ///< after the upgrade, judged by the sudden channel alone
+    Milliseconds warmup{};    ///< after the upgrade, which is no part of whole cycles
     UtcOffsets offsets;       ///< of the target's time zone
     Levels levels;
 };
@@ -56,14 +56,16 @@ struct EnsembleAlert {
     std::string_view detector;  ///< level, fast, dispersion, tail
     bool up = true;             ///< the side it left to
     double effect_ratio = 0;    ///< at its strongest: 0.3 is 30 % more, -0.3 is 30 % less
-    double excess = 0;          ///< log10 of evidence over what the severity demands
+    /// How far beyond what the severity demands: log10 of the evidence, or of the boundary's
+    /// multiple where the level is judged by cycles.
+    double excess = 0;
 };
 
 /// What is said of one signal now.
 struct EnsembleJudged {
     Judgement judgement = Judgement::learning;
     Severity severity = Severity::none;
-    double effect_ratio = 0;  ///< since the upgrade; worse is positive
+    double effect_ratio = 0;  ///< since the upgrade: 0.1 is 10 % more, -0.1 is 10 % less
     double effect_lower_ratio = 0;
     double effect_upper_ratio = 0;
     double margin_ratio = 0;
@@ -79,7 +81,7 @@ void one_by_one(std::size_t n, const std::function<void(std::size_t)>& call);
 
 /// Learns from the history (one Cells per signal, all of the same length: from plan.begin to
 /// plan.upgrade). Signals are learnt by `for_each`, in threads where it has them: the result is the
-/// same. Pure and deterministic. Method and sources: docs/statistics.md.
+/// same. Pure and deterministic. Method and sources: docs/judging.md.
 std::shared_ptr<const EnsembleModel> learn_ensemble(EnsemblePlan plan,
                                                     std::vector<EnsembleSignal> signals,
                                                     const std::vector<Cells>& history,

@@ -70,6 +70,9 @@ double robust_square(std::span<const double> residuals) {
 }
 
 double Expectation::at(const Rhythm& rhythm, Timestamp time, double load) const {
+    if (with_load && std::isnan(load)) {
+        return missing;
+    }
     Row row;
     fill(row, season, with_load, rhythm, time, load);
     return FoldedRegression::predict(row, coefficients, columns);

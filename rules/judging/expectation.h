@@ -21,6 +21,7 @@ struct Expectation {
     double load_variance = 0;  ///< of the load's coefficient (jackknife over days)
     double growth = 1;         ///< of the variance, by drift from day to day
 
+    /// Missing where it depends on a load that is missing.
     double at(const Rhythm& rhythm, Timestamp time, double load) const;
     /// Variance that the uncertain load coefficient adds at this load.
     double lever(double load) const { return with_load ? load - load_mean : 0; }
@@ -28,7 +29,7 @@ struct Expectation {
 
 /// Learns expectations of many signals on one grid that ends at the upgrade. The model is chosen by
 /// the error of predicting left-out days (thirds of the history, when it is shorter than two); a
-/// bigger one must lower it by 10 % a step. Ref: docs/statistics.md, "Expectation".
+/// bigger one must lower it by 10 % a step. Ref: docs/judging.md, "Expectation".
 class ExpectationLearner {
 public:
     /// `load` is empty or as long as the grid; a missing load counts as its median, 0.

@@ -115,8 +115,8 @@ double LevelModel::variance_at(double blocks) const {
     const auto after = std::find_if(lengths_.begin(), lengths_.end(), [blocks](const Length& l) {
         return static_cast<double>(l.blocks) >= blocks;
     });
-    if (after == lengths_.begin()) {
-        return after->variance;
+    if (after == lengths_.begin()) {  // shorter than measured: as if blocks were independent
+        return after->variance * static_cast<double>(after->blocks) / std::max(blocks, 1.0);
     }
     const auto& before = *(after - 1);
     const double ratio = blocks / static_cast<double>(before.blocks);
@@ -147,9 +147,10 @@ void LevelWatch::add(double residual, double lever) {
         const double z = score_of(up ? residual : -residual, sigma, shift, model_->clip());
         side.score.add(z);
         side.high.add(std::isnan(z) ? z : z > 0 ? 1 : 0);
+        side.margin.add(
+            score_of(up ? residual : -residual, sigma, model_->settings().margin, model_->clip()));
     }
     effect_.add(residual);
-    plain_.add(score_of(residual, sigma, 0, model_->clip()));
     lever_.add(std::isnan(residual) ? missing : lever);
 }
 
@@ -189,22 +190,34 @@ Evidence10 LevelWatch::look(bool up) const {
     return best;
 }
 
-LevelWatch::Interval LevelWatch::since_start(double alpha, double prior_scale) const {
-    Interval out;
-    out.blocks = plain_.count(0, count());
-    if (out.blocks < 1) {
-        return out;
-    }
+/// Half-width, in scores, of the any-time valid interval of the mean since the start.
+double LevelWatch::half_width(double blocks, double alpha) const {
     const double sigma = model_->sigma();
     const double lever = lever_.mean(0, count()) / sigma;
     const double error =
-        std::sqrt(model_->variance_at(out.blocks) + model_->load_variance() * lever * lever);
-    const double z = mixture_boundary(error, std::max(prior_scale / sigma, 1e-3), alpha);
-    const double half = error * student_for_normal(z, model_->freedom_at(out.blocks)) * sigma;
-    out.effect = plain_.mean(0, count()) * sigma;
+        std::sqrt(model_->variance_at(blocks) + model_->load_variance() * lever * lever);
+    const double z =
+        mixture_boundary(error, std::max(model_->settings().margin / sigma, 1e-3), alpha);
+    return error * student_for_normal(z, model_->freedom_at(blocks));
+}
+
+LevelWatch::Interval LevelWatch::since_start(double alpha) const {
+    Interval out;
+    out.blocks = effect_.count(0, count());
+    if (out.blocks < 1) {
+        return out;
+    }
+    const double half = half_width(out.blocks, alpha) * model_->sigma();
+    out.effect = effect_.mean(0, count());
     out.lower = out.effect - half;
     out.upper = out.effect + half;
     return out;
+}
+
+bool LevelWatch::within_margin(bool up, double alpha) const {
+    const auto& margin = (up ? up_ : down_).margin;
+    const double blocks = margin.count(0, count());
+    return blocks >= 1 && margin.mean(0, count()) + half_width(blocks, alpha) < 0;
 }
 
 }  // namespace holdfast::rules

@@ -18,6 +18,7 @@ struct LevelSettings {
     double hours_min = 1;      ///< shortest window
     double look_hours = 0.5;   ///< time between two looks
     double tolerated = 0.02;   ///< effect that is nobody's business, on the scale of the residuals
+    double margin = 0.1;       ///< effect that has to be ruled out
     double effect_min = 0.05;  ///< smallest effect that is spoken of
     double temper_hours = 6;   ///< a window of so many hours counts half: incidents last hours
 };
@@ -76,18 +77,22 @@ public:
         double blocks = 0;
     };
     /// The mean effect since the start with its any-time valid interval; positive is up.
-    Interval since_start(double alpha, double prior_scale) const;
+    Interval since_start(double alpha) const;
+    /// Whether an effect of the margin to that side is ruled out at level `alpha`, at any moment.
+    bool within_margin(bool up, double alpha) const;
     std::size_t count() const { return effect_.size(); }
 
 private:
     struct Side {
-        Prefix score;
+        Prefix score;  ///< against tolerated
         Prefix high;
+        Prefix margin;  ///< against the margin
     };
+    double half_width(double blocks, double alpha) const;
 
     const LevelModel* model_;
     Side up_, down_;
-    Prefix effect_, plain_, lever_;
+    Prefix effect_, lever_;
 };
 
 }  // namespace holdfast::rules

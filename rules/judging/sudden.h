@@ -10,7 +10,7 @@ namespace holdfast::rules {
 /// the maxima of placebo watches of the same length, each cut out of the history with its own half
 /// hour before: natural excursions are in the placebos already, so nothing is tempered. Beyond the
 /// 90 % quantile u of the placebo maxima a Pareto tail, P = 0.1 (x/u)^(-1/xi) (Pickands 1975; xi
-/// shrunk to a prior). Ref: docs/statistics.md, "Sudden".
+/// shrunk to a prior). Ref: docs/judging.md, "Sudden".
 class SuddenModel {
 public:
     static constexpr std::array<std::size_t, 5> windows{2, 4, 8, 12, 24};  ///< blocks of 5 min
@@ -22,7 +22,6 @@ public:
     SuddenModel(const Values& placebo, const Values& before, std::size_t watch_blocks,
                 std::size_t blocks_a_day, double effect_min);
 
-    bool speaks() const { return !stages_.empty(); }
     std::size_t last() const { return stages_.empty() ? 0 : stages_.back().end; }
 
 private:

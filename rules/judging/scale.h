@@ -1,0 +1,53 @@
+#pragma once
+#include <optional>
+
+#include "rules/judging/numerics.h"
+
+namespace holdfast::rules {
+
+/// The scale on which a signal's worsening is additive: log(value - low + floor). Effects are
+/// ratios; the floor (a tenth of the median, a little of the mean) keeps zeros and near-zero nights
+/// from dominating. Where a signal never had a value above its lowest, all that can be said is
+/// whether it leaves it: then the scale is -1, 0 or 1. No constant of it has a unit.
+struct Scale {
+    double low = 0;
+    double floor = 0;
+    double bottom = 0;  ///< what less is taken for, where there is no floor
+    double middle = 0;  ///< median of the history
+    double level =
+        0;  ///< what shares are shares of: the median's size, or the mean's where it is 0
+    bool never_left = false;
+    double resolution = 0;  ///< smallest step of a signal that takes few values; else 0
+
+    /// `may_be_pure`: no floor where the values stay well away from zero.
+    static Scale of(const Values& history, bool may_be_pure);
+
+    double at(double value) const;
+    /// A step `effect` of the scale as a share of the usual level: 0.1 is 10 % more.
+    double ratio(double effect) const;
+    /// A share of the usual level as a step of the scale.
+    double step(double ratio) const;
+    /// What one step of a signal with few values is on the scale: less cannot be told from
+    /// rounding.
+    double resolution_step() const;
+
+private:
+    double base() const { return middle - low + floor; }
+};
+
+/// The value that a signal nearly always has, if there is one: leaving it is news of its own, how
+/// small the step may be ("was always 0, now never 0").
+struct Habit {
+    std::optional<double> value;
+
+    static Habit of(const Values& history);
+    /// What leaving it adds to a cell, on the logarithmic scale.
+    double step(double cell) const;
+};
+
+/// Share of the values that are exactly the median.
+double share_at_median(const Values& values);
+/// From which share on a signal is a constant with exceptions.
+constexpr double constant_share = 0.8;
+
+}  // namespace holdfast::rules
