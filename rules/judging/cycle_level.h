@@ -2,8 +2,7 @@
 #include <array>
 #include <vector>
 
-#include "rules/judging/numerics.h"
-#include "rules/judging/rhythm.h"
+#include "rules/judging/cycle_curves.h"
 
 namespace holdfast::rules {
 
@@ -25,27 +24,14 @@ struct CycleSignal {
     double level_alpha = 0;  ///< share of each level that this signal's channel may spend, a side
 };
 
-/// Where blocks lie in the cycle.
-struct CycleClock {
-    std::size_t blocks_per_day = 288;
-    std::size_t blocks_per_cycle = 2016;
-    std::vector<std::size_t> calendar;  ///< block of the calendar's week (Monday 0:00), by position
-    bool has_day_types = true;          ///< the cycle is a week: days 5 and 6 are the weekend
-
-    std::size_t days() const { return blocks_per_cycle / blocks_per_day; }
-};
-
 /// What a watch needs of one signal.
 struct CycleModel {
-    static constexpr std::size_t lengths = 22;
-    static const std::array<double, lengths>& grid();  ///< blocks
-
     struct Tables {
         /// log of the boundary of a window's mean score, by severity (warn, page, rollback).
-        std::array<std::array<double, lengths>, 3> start{};
-        std::array<std::array<double, lengths>, 3> restart{};
-        std::array<double, lengths> close{};     ///< at the closing level
-        std::array<double, lengths> interval{};  ///< two-sided interval at the closing level
+        std::array<Curve, 3> start{};
+        std::array<Curve, 3> restart{};
+        Curve close{};     ///< at the closing level
+        Curve interval{};  ///< two-sided interval at the closing level
     };
 
     bool known = false;  ///< the history holds enough of it
