@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "daemon/client/commands.h"
+#include "daemon/client/placebo.h"
 #include "daemon/client/replay.h"
 #include "daemon/quantities.h"
 #include "daemon/version.h"
@@ -180,6 +181,7 @@ private:
         verb(alerts, "test", "send a test alert to every Alertmanager",
              [this] { return alerts_test(context_); });
         add_replay();
+        add_placebo();
         auto* const collect = verb(&app_, "collect", "read every collector, without a daemon",
                                    [this] { return collect_once(options_); });
         collect->add_flag("--once", once_, "one cycle, as Prometheus text")->required();
@@ -188,6 +190,20 @@ private:
         collect->add_option("--paths.sysfs", options_.sysfs, "default: /sys");
         collect->add_option("--paths.cgroupfs", options_.cgroupfs, "default: /sys/fs/cgroup");
         collect->add_option("--paths.rootfs", options_.rootfs, "default: /");
+    }
+
+    void add_placebo() {
+        auto* const sub =
+            verb(&app_, "placebo", "judge a recorded past as upgrades that never were", [this] {
+                placebo_.format = context_.format;
+                return placebo(placebo_);
+            });
+        sub->add_option("--baseline", placebo_.baseline, "CSV of the past, may be .gz")->required();
+        sub->add_option("--case", placebo_.case_file, "case.json: step, metrics");
+        sub->add_option("--watch", placebo_.watch, "length of a watch; default: a cycle");
+        sub->add_option("--cycle", placebo_.cycle, "business cycle, 7d");
+        sub->add_option("--timezone", placebo_.timezone, "IANA name; default: UTC");
+        sub->add_option("--jobs", placebo_.jobs, "threads; default: one per processor");
     }
 
     void add_replay() {
@@ -210,6 +226,7 @@ private:
     std::string http_config_file_;
     StartArguments start_;
     ReplayArguments replay_;
+    PlaceboArguments placebo_;
     daemon::ServiceOptions options_;
     std::string id_, by_, reason_, text_, range_, series_, query_start_, query_end_;
     std::string source_ = "local";

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <functional>
 #include <iostream>
+#include <optional>
 #include <thread>
 
 #include "daemon/client/connection.h"

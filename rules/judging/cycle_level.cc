@@ -14,6 +14,7 @@ constexpr double clip_max = 8;
 constexpr double clip_slow = 9;  // times the sd of day means: slow noise must be able to page
 constexpr double placebo_level = 0.05;
 constexpr double own_past = 1.05;
+constexpr double alpha_max = 0.2;  // of one side, however few signals share a level
 constexpr std::array<double, 3> mixes{0.0, 0.5, 1.0};  // of the block of the week in the profile
 
 Values expand(const Curve& log_boundary, std::size_t n) {
@@ -60,6 +61,7 @@ struct Lesson {
     std::vector<Values> sigma;
     Values sigma_middle, centre, clip;
     Curves curves;
+    Values counting;  ///< of a ratio: share of a score's variance that is chance
 };
 
 class CycleTeacher {
@@ -77,6 +79,7 @@ public:
                                                : Family::load);
         }
         taught_.signals.resize(signals_.size());
+        expected_bad_.resize(signals_.size());
         if (!load.empty()) {
             teach_load(load);
         }
@@ -215,13 +218,27 @@ private:
             }
         }
         m.profile = ratio_profile(bad, all, nobody, best_mix, clock_);
+        m.never_bad = std::none_of(signals_[j].bad.begin(), signals_[j].bad.end(),
+                                   [](double k) { return k > 0; });
         m.lower = m.upper = m.profile;
+        for (std::size_t p = 0; p < clock_.blocks_per_cycle; ++p) {
+            double events = 0;
+            double weeks = 0;
+            for (std::size_t w = 0; w < weeks_; ++w) {
+                if (all[w][p] > 0) {
+                    events += all[w][p];
+                    ++weeks;
+                }
+            }
+            expected_bad_[j].push_back(weeks > 0 ? events / weeks * m.profile[p] : 0);
+        }
         return best;
     }
 
     Lesson learn(const std::vector<std::size_t>& weeks, double profile_weeks) const {
         Lesson out;
         std::vector<Weeks> psi;
+        std::size_t j = 0;
         for (const auto& left_out : left_out_) {
             std::vector<const Values*> of_weeks;
             of_weeks.reserve(weeks.size());
@@ -229,6 +246,7 @@ private:
                 of_weeks.push_back(&left_out[w]);
             }
             out.sigma.push_back(scale_of(of_weeks, clock_));
+            floor_by_counting(out, j++);
             const auto& sigma = out.sigma.back();
             out.sigma_middle.push_back(median_of(sigma));
             Weeks z{weeks.size(), clock_.blocks_per_cycle};
@@ -266,13 +284,36 @@ private:
         const auto w = static_cast<double>(weeks_);
         // Placebo profiles had one cycle less than the watch's; these weeks' variance had all.
         const double finite = (1 + 1 / profile_weeks) / (1 + 1 / (w - 1));
-        for (auto& v : out.curves.variance) {
-            for (double& x : v) {
-                x *= finite;
+        for (std::size_t k = 0; k < signals_.size(); ++k) {
+            auto& v = out.curves.variance[k];
+            for (std::size_t i = 0; i < v.size(); ++i) {
+                v[i] = std::max(v[i] * finite, out.counting[k] / curve_lengths[i]);
             }
         }
         return out;
     }
+
+    /// Shares cannot vary less than chance makes counts: the variance of bad / expected is one over
+    /// the expected (Poisson). Floors the scale, and notes what that is of a score's variance.
+    void floor_by_counting(Lesson& lesson, std::size_t j) const {
+        lesson.counting.push_back(0);
+        if (!is_ratio(j)) {
+            return;
+        }
+        auto& sigma = lesson.sigma[j];
+        double noise = 0;
+        double there = 0;
+        for (std::size_t p = 0; p < sigma.size(); ++p) {
+            if (expected_bad_[j][p] > 0) {
+                const double counting = 1 / expected_bad_[j][p];
+                sigma[p] = std::max(sigma[p], std::sqrt(counting));
+                noise += counting / (sigma[p] * sigma[p]);
+                ++there;
+            }
+        }
+        lesson.counting[j] = there > 0 ? noise / there : 0;
+    }
+    bool is_ratio(std::size_t j) const { return family_[j] == Family::ratio; }
 
     /// Half a cycle of residuals at least: else there is nothing to compare with.
     static bool known(const Weeks& left_out) {
@@ -282,6 +323,11 @@ private:
                 left_out[w].begin(), left_out[w].end(), [](double v) { return !std::isnan(v); }));
         }
         return 2 * there >= left_out.positions();
+    }
+
+    /// What one side of a signal may spend of a severity's level.
+    double alpha_of(std::size_t j, std::size_t level) const {
+        return std::min(settings_.alpha[level] * signals_[j].level_alpha, alpha_max);
     }
 
     Curve boundary_of(const Lesson& lesson, std::size_t j, double alpha, double kappa) const {
@@ -294,7 +340,7 @@ private:
         CycleModel::Tables t;
         const auto restarts = static_cast<double>(restarts_of(settings_, per_hour_));
         for (std::size_t level = 0; level < 3; ++level) {
-            const double alpha = settings_.alpha[level] * signals_[j].level_alpha;
+            const double alpha = alpha_of(j, level);
             t.start[level] = boundary_of(lesson, j, alpha * start_share, kappa);
             t.restart[level] = boundary_of(lesson, j, alpha * (1 - start_share) / restarts, kappa);
         }
@@ -322,7 +368,7 @@ private:
                     const double v = psi[p] / lesson.sigma[j][p];
                     psi[p] = std::isnan(v) ? v : std::clamp(v, -lesson.clip[j], lesson.clip[j]);
                 }
-                const double roll = settings_.alpha[2] * signals_[j].level_alpha;
+                const double roll = alpha_of(j, 2);
                 const auto level_tables = [&](double alpha) {
                     return std::pair{
                         expand(boundary_of(lesson, j, alpha * start_share, 1), psi.size()),
@@ -360,6 +406,7 @@ private:
     std::size_t per_hour_;
     std::size_t weeks_ = 0;
     std::vector<Family> family_;
+    std::vector<Values> expected_bad_;  ///< of ratios: events in a block, by position
     std::vector<Values> load_left_out_;
     std::vector<Weeks> left_out_;
     CycleTaught taught_;
@@ -437,7 +484,7 @@ void CycleWatch::check(Crossing& worst, bool up, std::size_t first, bool restart
         const double b = at_length(by_level[static_cast<std::size_t>(level)], n);
         if (mean > b) {
             if (level > worst.severity || (level == worst.severity && mean / b > worst.ratio)) {
-                worst = {level, up, (up ? 1 : -1) * effect_.mean(first, end), n, mean / b};
+                worst = {level, up, effect_.mean(first, end), n, mean / b};
             }
             return;
         }
@@ -469,6 +516,9 @@ CycleWatch::Crossing CycleWatch::crossing() const {
 
 bool CycleWatch::proven() const {
     const auto end = effect_.size();
+    if (model_->never_bad) {  // no share to exceed: proven while there is still no bad event
+        return effect_.count(0, end) > 0 && effect_.sum(0, end) <= -effect_.count(0, end);
+    }
     for (const std::size_t side : {0U, 1U}) {
         if (!sides_[side].judged) {
             continue;
@@ -480,6 +530,11 @@ bool CycleWatch::proven() const {
         }
     }
     return true;
+}
+
+double CycleWatch::recent(std::size_t blocks) const {
+    const auto end = effect_.size();
+    return effect_.mean(end - std::min(end, blocks), end);
 }
 
 CycleWatch::Interval CycleWatch::since_start() const {

@@ -36,8 +36,9 @@ struct CycleModel {
 
     bool known = false;  ///< the history holds enough of it
     bool is_ratio = false;
-    Values profile;  ///< expected x or bad share, by position in the cycle
-    Values lower;    ///< band near schedule edges (gauge); equal where there is none
+    bool never_bad = false;  ///< a ratio without one bad event
+    Values profile;          ///< expected x or bad share, by position in the cycle
+    Values lower;            ///< band near schedule edges (gauge); equal where there is none
     Values upper;
     Values sigma;  ///< scale of residuals, by position
     double load_slope = 0;
@@ -91,6 +92,8 @@ public:
         double effect = 0, lower = 0, upper = 0, blocks = 0;
     };
     Interval since_start() const;
+    /// Mean residual of the last blocks; positive is up.
+    double recent(std::size_t blocks) const;
     std::size_t count() const { return seen_; }
 
 private:

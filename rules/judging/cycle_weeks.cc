@@ -215,8 +215,7 @@ void scrub(Weeks& x, std::size_t per_hour) {
             sizes.push_back(std::abs(v));
         }
     }
-    const double limit =
-        std::max(incident_sigmas * 1.4826 * median_of(sizes), std::log(incident_ratio));
+    const double limit = std::max(incident_sigmas * robust_scale(sizes), std::log(incident_ratio));
     std::size_t weeks_hit = 0;
     std::size_t hit = 0;
     std::vector<std::vector<bool>> bad(weeks, std::vector<bool>(hours, false));

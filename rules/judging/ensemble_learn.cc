@@ -9,7 +9,7 @@ namespace holdfast::rules {
 namespace {
 
 constexpr double load_share_max = 0.3;          // of all, for load signals; the rest is for costs
-constexpr double cycle_level_share = 2.0;       // of the level channel where it is judged by cycles
+constexpr double cycle_level_share = 10;        // by cycles; measured: docs/judging.md, "Budget"
 constexpr double dispersion_effect_min = 0.26;  // x1.3
 constexpr double dispersion_temper_hours = 12;
 constexpr std::array<double, 2> tail_quantiles{0.98, 0.998};
@@ -20,7 +20,7 @@ Values values_of(const Cells& cells) {
     Values out;
     out.reserve(cells.size());
     for (const auto& c : cells) {
-        out.push_back(c.denominator > 0 ? c.numerator / c.denominator : missing);
+        out.push_back(value_of(c));
     }
     return out;
 }
@@ -183,7 +183,7 @@ private:
             return by_position(cycles, [&, part](std::size_t cell) {
                 double total = 0;
                 for (auto k = cell; k < cell + m_.cycle_block; ++k) {
-                    total += part(cells[k]);
+                    total += is_there(cells[k]) ? part(cells[k]) : 0;
                 }
                 return total;
             });

@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -15,6 +16,15 @@
 #include "rules/judging/tails.h"
 
 namespace holdfast::rules {
+
+/// A cell that can be judged: numbers that are none, or not finite, are missing.
+inline bool is_there(const Cell& cell) {
+    return cell.denominator > 0 && std::isfinite(cell.denominator) &&
+           std::isfinite(cell.numerator / cell.denominator);
+}
+inline double value_of(const Cell& cell) {
+    return is_there(cell) ? cell.numerator / cell.denominator : missing;
+}
 
 /// Lengths in cells.
 struct Lengths {

@@ -110,6 +110,7 @@ struct EnsembleWatch::State {
     void take_levels();
     void take_cycle_block();
     bool regressed(std::size_t i, Severity& severity) const;
+    bool still_off(const EnsembleAlert& alert) const;
 
     void take(std::span<const Cell> cells);
     void take_block(const std::vector<double>& values);
@@ -165,10 +166,9 @@ void EnsembleWatch::State::take(std::span<const Cell> cells) {
         std::min(slots() - 1, static_cast<std::size_t>(phase * static_cast<double>(slots())));
     ++cells_taken;
     for (std::size_t i = 0; i < signals.size(); ++i) {
-        const bool there = cells[i].denominator > 0;
-        signals[i].value = there ? cells[i].numerator / cells[i].denominator : missing;
+        signals[i].value = value_of(cells[i]);
         signals[i].scaled = model->signals[i].scale.at(signals[i].value);
-        signals[i].slots_seen[slot] += there ? 1 : 0;
+        signals[i].slots_seen[slot] += is_there(cells[i]) ? 1 : 0;
     }
     if (model->by_cycles) {
         for (std::size_t i = 0; i < signals.size(); ++i) {
@@ -230,9 +230,12 @@ void EnsembleWatch::State::take_cycle_block() {
         double bad = 0;
         double all = 0;
         for (const auto& c : signals[i].cycle_cells) {
-            values.push_back(m.scale.at(c.denominator > 0 ? c.numerator / c.denominator : missing));
-            all += c.denominator;
-            bad += m.signal.worse == Direction::down ? c.denominator - c.numerator : c.numerator;
+            values.push_back(m.scale.at(value_of(c)));
+            if (is_there(c)) {
+                all += c.denominator;
+                bad +=
+                    m.signal.worse == Direction::down ? c.denominator - c.numerator : c.numerator;
+            }
         }
         block[i] = m.signal.kind != Kind::ratio ? median_of(values) : all > 0 ? bad / all : missing;
         signals[i].cycle_cells.clear();
@@ -392,7 +395,10 @@ void EnsembleWatch::State::note(std::size_t i, const SignalModel& m, std::string
         return;  // the fast channel pages or is silent
     }
     const std::size_t level = x >= limits[2] ? 2 : x >= limits[1] ? 1 : 0;
-    const double effect = up ? found.effect : -found.effect;
+    double effect = up ? found.effect : -found.effect;
+    if (detector == "fast") {
+        effect = m.habit.without_step(effect);
+    }
     record(i, detector, up, level, detector == "tail" ? std::expm1(effect) : m.scale.ratio(effect),
            x - limits[level]);
 }
@@ -410,7 +416,7 @@ void EnsembleWatch::State::record(std::size_t i, std::string_view detector, bool
     }
     auto& alert = alerts[*known];
     alert.until = at;
-    if (excess > alert.excess) {
+    if (excess > alert.excess + 1e-3) {  // saturated evidence differs by rounding alone
         alert.excess = excess;
         alert.detector = detector;
         alert.up = up;
@@ -418,14 +424,34 @@ void EnsembleWatch::State::record(std::size_t i, std::string_view detector, bool
     }
 }
 
+/// An episode goes on while looks find it, and a shift while it is still there: its last six hours
+/// are worse than tolerated.
 bool EnsembleWatch::State::regressed(std::size_t i, Severity& severity) const {
     severity = Severity::none;
     for (const auto& known : open[i]) {
-        if (known && now() - alerts[*known].until <= episode_gap()) {
+        if (known && (now() - alerts[*known].until <= episode_gap() || still_off(alerts[*known]))) {
             severity = alerts[*known].severity;
         }
     }
     return severity != Severity::none;
+}
+
+bool EnsembleWatch::State::still_off(const EnsembleAlert& alert) const {
+    const auto& s = signals[alert.signal];
+    const auto& m = model->signals[alert.signal];
+    const double sign = alert.up ? 1 : -1;
+    const auto blocks_in = [this](std::size_t cells) {
+        return static_cast<std::size_t>(episode_gap() / model->plan.cell) / cells + 1;
+    };
+    if (alert.detector != "level" && alert.detector != "fast") {
+        return false;
+    }
+    if (s.cycle) {
+        return sign * s.cycle->recent(blocks_in(model->cycle_block)) >
+               model->cycles.signals[alert.signal].tolerated;
+    }
+    return s.level && sign * s.level->recent(blocks_in(model->lengths.block)) >
+                          m.level->level.settings().tolerated;
 }
 
 void EnsembleWatch::State::finish() {

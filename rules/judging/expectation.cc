@@ -11,6 +11,7 @@ constexpr std::array<std::size_t, 4> daily_harmonics{0, 4, 8, 8};
 constexpr std::size_t cycle_harmonics = 3;
 constexpr double step_must_win = 0.1;      // a bigger model lowers the error by this much a step
 constexpr double block_error_share = 0.1;  // of single blocks beside the error of hours
+constexpr double rounding = 1e-6;          // models of a constant differ by no more
 constexpr double prior_windows = 4;        // weight of "no drift", in days
 
 /// One row of the regression; returns the number of columns.
@@ -124,7 +125,7 @@ ExpectationLearner::Learnt ExpectationLearner::learn(std::span<const double> val
         const double error = (robust_square(block_means(fit.left_out, per_hour_)) +
                               block_error_share * robust_square(fit.left_out)) *
                              (1 + step_must_win * steps);
-        if (!(error < best_error)) {
+        if (!(error < best_error * (1 - rounding))) {
             continue;
         }
         best_error = error;
@@ -145,8 +146,9 @@ ExpectationLearner::Learnt ExpectationLearner::learn(std::span<const double> val
     return best;
 }
 
-/// How much more the next day differs from all before than a left-out day from its neighbours on
-/// both sides: 1 for independent days, more under drift; shrunk towards 1.
+/// How much more a later day differs from all before it than a left-out day from all others: 1 for
+/// independent days, more under drift; shrunk towards 1. Days of the second half only: the watch
+/// lies at the end, and early days have not drifted far.
 double ExpectationLearner::drift(const Values& left_out) const {
     if (!whole_days_ || folds_ < 3) {
         return 1;
@@ -179,16 +181,17 @@ double ExpectationLearner::drift(const Values& left_out) const {
     for (std::size_t i = 0; i < folds_; ++i) {
         const double others = (total - level[i]) / (days - 1);
         both.push_back((level[i] - others) * (level[i] - others));
-        if (i > 0) {
+        if (i > 0 && 2 * i >= folds_) {
             const auto n = static_cast<double>(i);
             forward.push_back((level[i] - before / n) * (level[i] - before / n));
-            expected += (1 + 1 / n) / (days - 1);
+            expected += 1 + 1 / n;
         }
         before += level[i];
     }
-    expected *= (days - 1) / days;
+    expected *= (days - 1) / days / static_cast<double>(forward.size());
     const double ratio = winsorised_mean(forward) / (winsorised_mean(both) + 1e-12) / expected;
-    const double weight = (days - 1) / (days - 1 + prior_windows);
+    const auto seen = static_cast<double>(forward.size());
+    const double weight = seen / (seen + prior_windows);
     return std::max(1.0, std::pow(std::max(ratio, 1e-3), weight));
 }
 

@@ -214,6 +214,10 @@ LevelWatch::Interval LevelWatch::since_start(double alpha) const {
     return out;
 }
 
+double LevelWatch::recent(std::size_t blocks) const {
+    return effect_.mean(count() - std::min(count(), blocks), count());
+}
+
 bool LevelWatch::within_margin(bool up, double alpha) const {
     const auto& margin = (up ? up_ : down_).margin;
     const double blocks = margin.count(0, count());

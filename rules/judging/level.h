@@ -78,6 +78,8 @@ public:
     };
     /// The mean effect since the start with its any-time valid interval; positive is up.
     Interval since_start(double alpha) const;
+    /// Mean residual of the last blocks; positive is up.
+    double recent(std::size_t blocks) const;
     /// Whether an effect of the margin to that side is ruled out at level `alpha`, at any moment.
     bool within_margin(bool up, double alpha) const;
     std::size_t count() const { return effect_.size(); }

@@ -126,6 +126,13 @@ double LoadFactor::clipped(std::span<const double> load, double limit) const {
     return median_of(z);
 }
 
+std::size_t LoadFactor::speaker() const {
+    return std::max_element(
+               members_.begin(), members_.end(),
+               [](const Member& a, const Member& b) { return a.deviation < b.deviation; })
+        ->signal;
+}
+
 double LoadFactor::unit() const {
     Values deviations;
     for (const auto& m : members_) {

@@ -19,8 +19,8 @@ public:
     /// The factor of one moment from the values of all load signals; NaN when they are missing.
     double at(std::span<const double> load) const;
     std::size_t members() const { return members_.size(); }
-    /// Of the load signals, the one that stands for all: the first member.
-    std::size_t speaker() const { return members_.front().signal; }
+    /// Of the load signals, the one that stands for all: the member that varies most.
+    std::size_t speaker() const;
     /// What one unit of the factor is worth on the signals' own scale: the median member's.
     double unit() const;
     /// The factor over the whole history.

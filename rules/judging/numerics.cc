@@ -20,8 +20,8 @@ using Quiet = bm::policies::policy<bm::policies::underflow_error<bm::policies::i
                                    bm::policies::promote_double<false>>;
 
 constexpr double probability_min = 1e-300;
-constexpr double mad_to_sigma = 1.4826;
-constexpr double z_max = 60;  // of a boundary: beyond it nothing is asked for
+constexpr double mad_to_sigma = 1.482602218505602;  // 1 / Φ⁻¹(3/4)
+constexpr double z_max = 60;                        // of a boundary: beyond it nothing is asked for
 
 double evidence_of(double probability) {
     return -std::log10(std::clamp(probability, probability_min, 1.0));

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/math/special_functions/beta.hpp>
 #include <cmath>
+#include <memory>
 #include <optional>
 
 #include "rules/judging/numerics.h"
@@ -411,6 +413,13 @@ std::string about_blindness(const PlaceboReport& report, std::size_t i,
     const auto seen = std::isnan(promise.within_watch)
                           ? "no factor is seen"
                           : fmt::format("less than x{:g} is not seen", promise.within_watch);
+    const auto& s = report.signals[i];
+    if (2 * s.proven > s.watches) {  // it is quiet enough: neither data nor margin are wanting
+        return fmt::format(
+            "{} by a page, though {} of {} watches are proof: add a threshold, or close by proof "
+            "only",
+            seen, s.proven, s.watches);
+    }
     if (report.history < report.cycle) {
         return fmt::format("{}: the baseline is shorter than a cycle of {}; take a longer one",
                            seen, in_words(report.cycle));
@@ -446,10 +455,11 @@ void note_methods(PlaceboReport& report, Timestamp begin) {
         std::count_if(report.watches.begin(), report.watches.end(),
                       [&](const PlaceboWatch& w) { return w.window.begin - begin < 2 * week; });
     if (early > 0) {
-        report.notes.push_back(fmt::format(
-            "{} of {} watches have less than two weeks before them and are not judged by whole "
-            "weeks, as the upgrade is; a baseline of 28 d measures that",
-            early, report.watches.size()));
+        report.notes.push_back(
+            fmt::format("with less than two weeks before it, a watch is not judged by whole weeks, "
+                        "as the upgrade "
+                        "is: {} of {}; a baseline of 28 d measures that",
+                        early, report.watches.size()));
     }
 }
 
@@ -487,8 +497,7 @@ std::string pages_in_words(const PlaceboReport& report,
 std::string false_pages_in_words(const PlaceboReport& report,
                                  const std::vector<EnsembleSignal>& signals) {
     const auto pages = pages_in_words(report, signals);
-    return fmt::format("{} of {} would have paged (95 %: {:.0f} to {:.0f} %){}{}",
-                       report.paged == 0 ? "none" : std::to_string(report.paged),
+    return fmt::format("{} of {} would have paged (95 %: {:.0f} to {:.0f} %){}{}", report.paged,
                        watches_in_words(report.watch, report.watches.size()),
                        100 * report.paged_share.lower, 100 * report.paged_share.upper,
                        pages.empty() ? "" : ": ", pages);

@@ -33,6 +33,24 @@ double resolution_of(const Values& history) {
 }  // namespace
 
 Scale Scale::of(const Values& history, bool may_be_pure) {
+    const bool negative =
+        std::any_of(history.begin(), history.end(), [](double v) { return v < 0; });
+    const bool positive =
+        std::any_of(history.begin(), history.end(), [](double v) { return v > 0; });
+    if (negative && !positive) {
+        auto turned = history;
+        for (double& v : turned) {
+            v = -v;
+        }
+        auto s = of_sizes(turned, may_be_pure);
+        s.mirrored = true;
+        return s;
+    }
+    return of_sizes(history, may_be_pure);
+}
+
+/// Of a signal that has values above zero, or is always 0.
+Scale Scale::of_sizes(const Values& history, bool may_be_pure) {
     Scale s;
     Values positive;
     double mean = 0;
@@ -71,11 +89,19 @@ double Scale::at(double value) const {
     if (never_left) {
         return value > middle ? 1 : value < middle ? -1 : 0;
     }
-    return std::log(std::max(value - low, bottom) + floor);
+    const double size = mirrored ? -value : value;
+    const double y = std::log(std::max(size - low, bottom) + floor);
+    return mirrored ? -y : y;
+}
+
+double Scale::base() const {
+    return middle - low + floor;
 }
 
 double Scale::ratio(double effect) const {
-    return level > 0 && !never_left ? std::expm1(effect) * base() / level : std::expm1(effect);
+    const double sign = mirrored ? -1 : 1;
+    const double factor = level > 0 && !never_left ? base() / level : 1;
+    return sign * std::expm1(sign * effect) * factor;
 }
 
 double Scale::step(double ratio) const {
@@ -83,7 +109,7 @@ double Scale::step(double ratio) const {
 }
 
 double Scale::resolution_step() const {
-    return resolution > 0 ? at(middle + resolution) - at(middle) : 0;
+    return resolution > 0 ? step(resolution / std::max(level, resolution)) : 0;
 }
 
 Habit Habit::of(const Values& history) {
@@ -96,6 +122,12 @@ double Habit::step(double cell) const {
         return 0;
     }
     return cell > *value ? habit_step : -habit_step;
+}
+
+double Habit::without_step(double effect) const {
+    return !value       ? effect
+           : effect > 0 ? std::max(0.0, effect - habit_step)
+                        : std::min(0.0, effect + habit_step);
 }
 
 double share_at_median(const Values& values) {

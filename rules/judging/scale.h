@@ -7,8 +7,9 @@ namespace holdfast::rules {
 
 /// The scale on which a signal's worsening is additive: log(value - low + floor). Effects are
 /// ratios; the floor (a tenth of the median, a little of the mean) keeps zeros and near-zero nights
-/// from dominating. Where a signal never had a value above its lowest, all that can be said is
-/// whether it leaves it: then the scale is -1, 0 or 1. No constant of it has a unit.
+/// from dominating. A signal that is always negative is judged by its size. Where a signal never
+/// had a value above its lowest, all that can be said is whether it leaves it: then the scale is
+/// -1, 0 or 1. No constant of it has a unit.
 struct Scale {
     double low = 0;
     double floor = 0;
@@ -17,6 +18,7 @@ struct Scale {
     double level =
         0;  ///< what shares are shares of: the median's size, or the mean's where it is 0
     bool never_left = false;
+    bool mirrored = false;  ///< all values are negative: the size is judged, with the sign turned
     double resolution = 0;  ///< smallest step of a signal that takes few values; else 0
 
     /// `may_be_pure`: no floor where the values stay well away from zero.
@@ -32,7 +34,8 @@ struct Scale {
     double resolution_step() const;
 
 private:
-    double base() const { return middle - low + floor; }
+    static Scale of_sizes(const Values& history, bool may_be_pure);
+    double base() const;
 };
 
 /// The value that a signal nearly always has, if there is one: leaving it is news of its own, how
@@ -43,6 +46,8 @@ struct Habit {
     static Habit of(const Values& history);
     /// What leaving it adds to a cell, on the logarithmic scale.
     double step(double cell) const;
+    /// An effect without the step, where there is a habit.
+    double without_step(double effect) const;
 };
 
 /// Share of the values that are exactly the median.

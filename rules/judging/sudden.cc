@@ -17,6 +17,7 @@ constexpr double noise_min = 0.3;
 constexpr double sigma_min = 0.002;
 constexpr double high_score = 0.5;
 constexpr double high_share = 0.7;
+constexpr double rounding = 1e-9;
 constexpr double least = 0.1;  // of a scale: constants must not divide by zero
 constexpr std::size_t starts_max = 500;
 constexpr std::size_t history_stages = 8;  // the history must hold a stage so many times
@@ -188,7 +189,7 @@ void SuddenModel::learn_side(const std::vector<Values>& placebos, std::size_t si
         double excess = 0;
         double over = 0;
         for (const double m : maxima) {
-            if (m > u) {
+            if (m > u * (1 + rounding)) {  // overlapping watches share their maxima
                 excess += std::log(m / u);
                 ++over;
             }

@@ -506,6 +506,32 @@ TEST(PrepareReplay, RefusesAGridThatNoMemoryHolds) {
                 HasSubstr("more than 100000000; check the times"));
 }
 
+// ---- a baseline alone
+
+TEST(PrepareBaseline, EndsWithItsLastRowOrAtTheUpgrade) {
+    const auto baseline = of_m({{5880, 1}, {5940, 2}, {6000, 3}});
+    const auto to_the_upgrade = prepare_baseline(baseline, by_minutes, {});
+    ASSERT_TRUE(to_the_upgrade);
+    EXPECT_THAT(values(to_the_upgrade->history.at(0)), ElementsAre(1, 2));
+    EXPECT_EQ(to_the_upgrade->plan.upgrade, at(6000));
+    EXPECT_EQ(to_the_upgrade->plan.planned_end, at(6000));
+    EXPECT_TRUE(to_the_upgrade->after.at(0).empty());
+    auto wanted = by_minutes;
+    wanted.upgrade_at = at(9000);
+    const auto to_the_last_row = prepare_baseline(baseline, wanted, {});
+    ASSERT_TRUE(to_the_last_row);
+    EXPECT_THAT(values(to_the_last_row->history.at(0)), ElementsAre(1, 2, 3));
+    EXPECT_EQ(to_the_last_row->plan.upgrade, at(6060));
+    wanted.upgrade_at.reset();
+    EXPECT_EQ(prepare_baseline(baseline, wanted, {})->plan.upgrade, at(6060));
+}
+
+TEST(PrepareBaseline, RefusesWhatHasNoPast) {
+    EXPECT_EQ(prepare_baseline({}, by_minutes, {}).error().message(), "the baseline has no rows");
+    EXPECT_THAT(prepare_baseline(of_m({{6000, 1}}), by_minutes, {}).error().message(),
+                HasSubstr("before the upgrade"));
+}
+
 // ---- result.json
 
 rules::EnsembleJudged judged(Judgement judgement) {

@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 using namespace testing;  // the simulated cells
 
 constexpr Shape quiet{.level = 100, .daily = 0.05, .noise = 0.02};
-constexpr Shape noisy{.level = 5, .daily = 0.3, .noise = 0.4};
+constexpr Shape noisy{.level = 5, .daily = 0.3, .noise = 0.25};
 
 EnsembleSignal cost(std::string name, Direction worse = Direction::up) {
     return {.name = std::move(name), .worse = worse};
@@ -30,8 +30,16 @@ EnsembleSignal traffic(std::string name) {
 }
 
 /// What the classes of signals are; `f` worsens them from the upgrade on.
-enum Class : std::size_t { is_quiet, is_noisy, is_sparse, is_constant, is_bounded, is_integer,
-                           is_ratio, classes };
+enum Class : std::size_t {
+    is_quiet,
+    is_noisy,
+    is_sparse,
+    is_constant,
+    is_bounded,
+    is_integer,
+    is_ratio,
+    classes
+};
 
 Machine one_of_each(const Course& course, std::uint64_t seed) {
     Machine m{course};
@@ -59,6 +67,11 @@ Course short_course() {
     return {.watch = 24h, .planned = 24h * 7};
 }
 
+/// Equal, or as near as `tolerance`, a ratio above one.
+void expect_near(double a, double b, double tolerance) {
+    EXPECT_TRUE(a == b || std::abs(a - b) <= tolerance * std::max(1.0, std::abs(a)))
+        << a << " and " << b;
+}
 void expect_same(const EnsembleAlert& a, const EnsembleAlert& b, double tolerance = 0) {
     EXPECT_EQ(a.signal, b.signal);
     EXPECT_EQ(a.severity, b.severity);
@@ -66,16 +79,16 @@ void expect_same(const EnsembleAlert& a, const EnsembleAlert& b, double toleranc
     EXPECT_EQ(a.until, b.until);
     EXPECT_EQ(a.detector, b.detector);
     EXPECT_EQ(a.up, b.up);
-    EXPECT_NEAR(a.effect_ratio, b.effect_ratio, tolerance * (1 + std::abs(a.effect_ratio)));
-    EXPECT_NEAR(a.excess, b.excess, tolerance * (1 + std::abs(a.excess)));
+    expect_near(a.effect_ratio, b.effect_ratio, tolerance);
+    expect_near(a.excess, b.excess, tolerance);
 }
 void expect_same(const EnsembleJudged& a, const EnsembleJudged& b, double tolerance = 0) {
     EXPECT_EQ(a.judgement, b.judgement);
     EXPECT_EQ(a.severity, b.severity);
-    EXPECT_NEAR(a.effect_ratio, b.effect_ratio, tolerance);
-    EXPECT_NEAR(a.effect_lower_ratio, b.effect_lower_ratio, tolerance);
-    EXPECT_NEAR(a.effect_upper_ratio, b.effect_upper_ratio, tolerance);
-    EXPECT_NEAR(a.margin_ratio, b.margin_ratio, tolerance);
+    expect_near(a.effect_ratio, b.effect_ratio, tolerance);
+    expect_near(a.effect_lower_ratio, b.effect_lower_ratio, tolerance);
+    expect_near(a.effect_upper_ratio, b.effect_upper_ratio, tolerance);
+    expect_near(a.margin_ratio, b.margin_ratio, tolerance);
     EXPECT_EQ(a.coverage_ratio, b.coverage_ratio);
     if (tolerance == 0) {
         EXPECT_EQ(a.reason, b.reason);
@@ -94,12 +107,12 @@ void expect_same(const Outcome& a, const Outcome& b, double tolerance = 0) {
     }
 }
 
-void expect_finite(const Outcome& outcome) {
+void expect_no_nonsense(const Outcome& outcome) {
     for (const auto& j : outcome.judged) {
-        EXPECT_TRUE(std::isfinite(j.effect_ratio)) << j.reason;
-        EXPECT_TRUE(std::isfinite(j.effect_lower_ratio)) << j.reason;
-        EXPECT_TRUE(std::isfinite(j.effect_upper_ratio)) << j.reason;
-        EXPECT_TRUE(std::isfinite(j.margin_ratio)) << j.reason;
+        for (const double v : {j.effect_ratio, j.effect_lower_ratio, j.effect_upper_ratio,
+                               j.margin_ratio, j.coverage_ratio}) {
+            EXPECT_FALSE(std::isnan(v)) << j.reason;
+        }
         EXPECT_GE(j.coverage_ratio, 0);
         EXPECT_LE(j.coverage_ratio, 1);
         EXPECT_THAT(j.reason, ::testing::Not(::testing::HasSubstr("nan")));
@@ -134,8 +147,8 @@ public:
         return c;
     }
 };
-INSTANTIATE_TEST_SUITE_P(Ensemble, EitherRegime, ::testing::Bool(), [](const auto& info) {
-    return info.param ? "FourWeeks" : "FiveDays";
+INSTANTIATE_TEST_SUITE_P(Ensemble, EitherRegime, ::testing::Bool(), [](const auto& tested) {
+    return tested.param ? "FourWeeks" : "FiveDays";
 });
 
 // --- unchanged machines ------------------------------------------------------------------------
@@ -159,20 +172,39 @@ TEST_P(EitherRegime, UnchangedMachinesAreNotPaged) {
 // --- changed machines --------------------------------------------------------------------------
 
 TEST_P(EitherRegime, EveryClassOfSignalPagesWithinHoursOfADoubling) {
-    const auto m = one_of_each(course(6h), 1);
+    const auto m = one_of_each(course(24h), 1);
     const auto model = m.learn();
     for (std::size_t signal = 0; signal < classes; ++signal) {
+        SCOPED_TRACE(m.signals[signal].name);
         const auto seen = watch(model, worsened(m, signal, 2));
         const auto* alert = seen.first(signal);
-        ASSERT_TRUE(alert) << m.signals[signal].name << '\n' << in_words(seen, m);
-        EXPECT_LE(alert->at - m.course.upgrade, 5h) << m.signals[signal].name;
+        ASSERT_TRUE(alert) << in_words(seen, m);
+        // What is mostly zero is seen by its tail alone, in windows of half a day and more.
+        EXPECT_LE(alert->at - m.course.upgrade, signal == is_sparse ? 24h : 6h);
         EXPECT_TRUE(alert->up);
-        EXPECT_GT(alert->effect_ratio, 0.2) << m.signals[signal].name;
-        EXPECT_EQ(seen.judged[signal].judgement, Judgement::regressed);
-        EXPECT_GE(seen.judged[signal].severity, Severity::page);
+        EXPECT_GT(alert->effect_ratio, 0.2);
         for (std::size_t other = 0; other < classes; ++other) {
             EXPECT_TRUE(other == signal || !seen.speaks(other)) << in_words(seen, m);
         }
+    }
+}
+
+TEST_P(EitherRegime, AnAlertTellsHowMuchMore) {
+    const auto m = one_of_each(course(6h), 1);
+    const auto model = m.learn();
+    for (const std::size_t signal : {is_quiet, is_constant, is_bounded, is_integer}) {
+        const auto seen = watch(model, worsened(m, signal, 2));
+        ASSERT_TRUE(seen.first(signal)) << m.signals[signal].name;
+        EXPECT_NEAR(seen.first(signal)->effect_ratio, 1, 0.5) << in_words(seen, m);
+    }
+}
+
+TEST_P(EitherRegime, WhatStaysWorseStaysRegressed) {
+    const auto m = one_of_each(course(24h), 1);
+    const auto model = m.learn();
+    for (const std::size_t signal : {is_quiet, is_constant, is_bounded, is_integer, is_ratio}) {
+        const auto j = watch(model, worsened(m, signal, 1.5)).judged[signal];
+        EXPECT_EQ(j.judgement, Judgement::regressed) << j.reason;
     }
 }
 
@@ -214,18 +246,18 @@ TEST_P(EitherRegime, AFallIsSeenWhereFallingIsWorse) {
     EXPECT_TRUE(watch(model, worsened(m, 2, 2)).speaks(2));
 }
 
-TEST_P(EitherRegime, AWorseningIsAPositiveEffect) {
+TEST_P(EitherRegime, AnEffectHasTheSignOfTheChange) {
     Machine m{course()};
     m.add(cost("up_bytes", Direction::up), gauge(m.course, quiet, 1));
     m.add(cost("down_bytes", Direction::down), gauge(m.course, quiet, 2));
     m.cells[0] = times(m.cells[0], 1.5, m.course.before());
     m.cells[1] = times(m.cells[1], 0.7, m.course.before());
     const auto judged = learn_and_watch(m).judged;
-    EXPECT_GT(judged[0].effect_ratio, 0);
-    EXPECT_GT(judged[1].effect_ratio, 0);
+    EXPECT_NEAR(judged[0].effect_ratio, 0.5, 0.2);
+    EXPECT_NEAR(judged[1].effect_ratio, -0.3, 0.1);
     for (const auto& j : judged) {
-        EXPECT_LE(j.effect_lower_ratio, j.effect_ratio);
-        EXPECT_LE(j.effect_ratio, j.effect_upper_ratio);
+        EXPECT_LT(j.effect_lower_ratio, j.effect_ratio);
+        EXPECT_LT(j.effect_ratio, j.effect_upper_ratio);
     }
 }
 
@@ -292,29 +324,33 @@ TEST_P(EitherRegime, AnEpisodeEndsAndTheSignalIsNoLongerRegressed) {
     EXPECT_NE(seen.judged.front().judgement, Judgement::regressed) << in_words(seen, m);
 }
 
-TEST_P(EitherRegime, TheWarmUpIsJudgedByTheSuddenChannelAlone) {
+TEST_P(EitherRegime, TheWarmUpIsNoPartOfWholeCycles) {
     auto c = course(6h);
     c.warmup = 45min;
     Machine m{c};
     m.add(cost("quiet_bytes"), gauge(c, quiet, 1));
     m.cells[0] = times(m.cells[0], 3, c.before());
     const auto seen = learn_and_watch(m);
-    ASSERT_TRUE(seen.first(0));
-    EXPECT_LE(seen.first(0)->at, c.upgrade + 20min);  // a doubling in the warm-up is seen at once
-    for (const auto& a : seen.alerts) {
-        EXPECT_TRUE(a.detector == "fast" || a.at > c.upgrade + c.warmup) << in_words(seen, m);
+    ASSERT_TRUE(seen.first(0)) << in_words(seen, m);
+    if (GetParam()) {
+        EXPECT_GT(seen.first(0)->at, c.upgrade + c.warmup);
+        EXPECT_LE(seen.first(0)->at, c.upgrade + c.warmup + 1h);
+    } else {
+        EXPECT_LE(seen.first(0)->at, c.upgrade + 20min);
     }
 }
 
 TEST_P(EitherRegime, ALongWarmUpIsTaken) {
-    auto c = course(48h);
-    c.warmup = 3h;
-    Machine m{c};
-    m.add(cost("quiet_bytes"), gauge(c, quiet, 1));
-    const auto seen = learn_and_watch(m);
-    expect_finite(seen);
-    EXPECT_EQ(seen.count(Severity::page), 0U);
-    EXPECT_TRUE(learn_and_watch(worsened(m, 0, 2, 4h)).speaks(0));
+    for (const Milliseconds warmup : {75min, 180min}) {
+        auto c = course(48h);
+        c.warmup = warmup;
+        Machine m{c};
+        m.add(cost("quiet_bytes"), gauge(c, quiet, 1));
+        const auto seen = learn_and_watch(m);
+        expect_no_nonsense(seen);
+        EXPECT_EQ(seen.count(Severity::page), 0U);
+        EXPECT_TRUE(learn_and_watch(worsened(m, 0, 2, 4h)).speaks(0));
+    }
 }
 
 // --- what must not matter ----------------------------------------------------------------------
@@ -354,6 +390,18 @@ TEST_P(EitherRegime, UnitsOfNegativeSignalsDoNotMatter) {
     }
 }
 
+TEST_P(EitherRegime, ANegativeSignalIsJudgedByItsSize) {
+    Machine m{course(12h)};
+    m.add(cost("temperature_celsius", Direction::both), times(gauge(m.course, quiet, 1), -1));
+    m = worsened(m, 0, 1.5);
+    const auto seen = learn_and_watch(m);
+    ASSERT_TRUE(seen.speaks(0));
+    EXPECT_FALSE(seen.first(0)->up);  // further below zero
+    EXPECT_NEAR(seen.judged.front().effect_ratio, -0.5, 0.2) << seen.judged.front().reason;
+    m = worsened(m, 0, 1.06 / 1.5);  // within the margin, and far out of the noise
+    EXPECT_NEAR(learn_and_watch(m).judged.front().effect_ratio, -0.06, 0.03);
+}
+
 TEST_P(EitherRegime, UnitsOfWhatWasAlwaysZeroDoNotMatter) {
     Machine m{course(12h)};
     m.add(cost("dropped_count"), constant(m.course, 0));
@@ -369,10 +417,11 @@ TEST_P(EitherRegime, UnitsOfWhatWasAlwaysZeroDoNotMatter) {
 
 Machine with_traffic(const Course& course, std::uint64_t seed, std::size_t loads = 4) {
     auto m = one_of_each(course, seed);
-    const auto common = gauge_values(course, {.level = 1, .daily = 0.4, .noise = 0.1, .memory = 0.9},
-                                     seed + 500);
+    const auto common =
+        gauge_values(course, {.level = 1, .daily = 0.4, .noise = 0.1, .memory = 0.9}, seed + 500);
     for (std::size_t i = 0; i < loads; ++i) {
-        auto values = gauge_values(course, {.level = 50, .daily = 0, .noise = 0.02}, seed + 600 + i);
+        auto values =
+            gauge_values(course, {.level = 50, .daily = 0, .noise = 0.02}, seed + 600 + i);
         for (std::size_t k = 0; k < values.size(); ++k) {
             values[k] *= common[k];
         }
@@ -563,6 +612,30 @@ TEST(EnsembleProof, EveryClassIsProvenOrAtLeastNotConvicted) {
     EXPECT_EQ(seen.count(Severity::page), 0U) << in_words(seen, m);
 }
 
+TEST(EnsembleProof, WhatIsAlwaysTheSameIsProven) {
+    for (const auto& c : {Course::weeks(4, 24h * 7), Course{.history = 24h * 10, .cycle = 24h}}) {
+        Machine m{c};
+        auto errors = cost("errors_ratio");
+        errors.kind = Kind::ratio;
+        m.add(cost("zero_count"), constant(c, 0));
+        m.add(cost("constant_count"), constant(c, 12));
+        m.add(cost("negative_celsius", Direction::both), constant(c, -7));
+        m.add(errors, bad_events(c, 0, 1000, 1));
+        for (const auto& j : learn_and_watch(m).judged) {
+            EXPECT_EQ(j.judgement, Judgement::proven) << j.reason;
+            EXPECT_GT(j.margin_ratio, 0) << j.reason;
+        }
+    }
+}
+
+TEST_P(EitherRegime, IntervalsAreFinite) {  // they go into metrics and JSON
+    const auto m = one_of_each(course(), 9);
+    for (const auto& j : learn_and_watch(m).judged) {
+        EXPECT_TRUE(std::isfinite(j.effect_lower_ratio)) << j.reason;
+        EXPECT_TRUE(std::isfinite(j.effect_upper_ratio)) << j.reason;
+    }
+}
+
 TEST(EnsembleProof, AnUnchangedDayIsProvenByAShortCycle) {
     int proven = 0;
     for (std::uint64_t seed = 1; seed <= 6; ++seed) {
@@ -608,7 +681,7 @@ TEST_P(EitherRegime, WithoutHistoryIsLearningAndWithoutDataIsNoData) {
     m.cells[is_constant] = without(m.cells[is_constant], 0);
     Outcome seen;
     ASSERT_NO_THROW(seen = learn_and_watch(m));
-    expect_finite(seen);
+    expect_no_nonsense(seen);
     EXPECT_EQ(seen.judged[is_quiet].judgement, Judgement::learning);
     EXPECT_EQ(seen.judged[is_noisy].judgement, Judgement::no_data);
     EXPECT_EQ(seen.judged[is_constant].judgement, Judgement::learning);
@@ -631,6 +704,9 @@ TEST_P(EitherRegime, BeforeTheFirstCellNothingIsKnown) {
 TEST_P(EitherRegime, CoverageIsTheShareOfTheCyclesHours) {
     const auto m = quiet_machine(course(42h), 1);
     EXPECT_NEAR(learn_and_watch(m).judged.front().coverage_ratio, 0.25, 0.01);
+    auto holes = m;  // only hours with data count
+    holes.cells[0] = without(m.cells[0], m.course.before(), m.course.cell_at(21h));
+    EXPECT_NEAR(learn_and_watch(holes).judged.front().coverage_ratio, 0.125, 0.01);
 }
 
 // --- load --------------------------------------------------------------------------------------
@@ -708,14 +784,14 @@ TEST_P(EitherRegime, OddSignalsThatDoNotChangeAreSilent) {
     m.add(share, bad_events(c, 0.99, 100, 8));
     Outcome seen;
     ASSERT_NO_THROW(seen = learn_and_watch(m));
-    expect_finite(seen);
+    expect_no_nonsense(seen);
     EXPECT_EQ(seen.count(Severity::page), 0U) << in_words(seen, m);
     // Alone they are no different.
     for (std::size_t i = 0; i < m.signals.size(); ++i) {
         Machine alone{c};
         alone.add(m.signals[i], m.cells[i]);
         ASSERT_NO_THROW(seen = learn_and_watch(alone)) << i;
-        expect_finite(seen);
+        expect_no_nonsense(seen);
         EXPECT_EQ(seen.count(Severity::page), 0U) << in_words(seen, alone);
     }
 }
@@ -729,7 +805,7 @@ TEST_P(EitherRegime, SignalsWithoutDataAreTaken) {
         m.add(signal, Cells(c.size(), Cell{}));
         Outcome seen;
         ASSERT_NO_THROW(seen = learn_and_watch(m)) << signal.name;
-        expect_finite(seen);
+        expect_no_nonsense(seen);
         EXPECT_TRUE(seen.alerts.empty());
         EXPECT_EQ(seen.judged.front().judgement, Judgement::learning) << signal.name;
     }
@@ -743,24 +819,28 @@ TEST_P(EitherRegime, OneCellOfHistoryIsTaken) {
     m.add(cost("quiet_bytes"), gauge(c, quiet, 3));
     Outcome seen;
     ASSERT_NO_THROW(seen = learn_and_watch(m));
-    expect_finite(seen);
+    expect_no_nonsense(seen);
     EXPECT_EQ(seen.count(Severity::page), 0U) << in_words(seen, m);
 }
 
-TEST_P(EitherRegime, InfiniteCellsBlindNobody) {
+TEST_P(EitherRegime, CellsThatAreNoNumbersBlindNobody) {
     constexpr double infinite = std::numeric_limits<double>::infinity();
     Machine m{course(24h)};
-    m.add(cost("in_the_watch"), gauge(m.course, quiet, 1));
-    m.add(cost("in_the_history"), gauge(m.course, quiet, 2));
-    m.add(cost("not_a_number"), gauge(m.course, quiet, 3));
+    m.add(cost("infinite_in_the_watch"), gauge(m.course, quiet, 1));
+    m.add(cost("unreadable_in_the_watch"), gauge(m.course, quiet, 2));
+    m.add(cost("unreadable_in_the_history"), gauge(m.course, quiet, 3));
+    m.add(cost("infinite_in_the_history"), gauge(m.course, quiet, 4));
     m.cells[0][m.course.cell_at(6h)].numerator = infinite;
-    m.cells[1][m.course.before() - 500].numerator = infinite;
-    m.cells[2][m.course.cell_at(6h)].numerator = missing;
+    m.cells[1][m.course.cell_at(6h)].numerator = missing;
+    m.cells[2][m.course.before() - 500].numerator = missing;
+    m.cells[3][m.course.before() - 500].numerator = infinite;
     const auto same = learn_and_watch(m);
-    expect_finite(same);
+    expect_no_nonsense(same);
     EXPECT_EQ(same.count(Severity::page), 0U) << in_words(same, m);
-    for (std::size_t i = 0; i < 3; ++i) {
-        EXPECT_TRUE(learn_and_watch(worsened(m, i, 2, 8h)).speaks(i)) << m.signals[i].name;
+    for (std::size_t i = 0; i < m.signals.size(); ++i) {
+        const auto seen = learn_and_watch(worsened(m, i, 2, 8h));
+        expect_no_nonsense(seen);
+        EXPECT_TRUE(seen.speaks(i)) << seen.judged[i].reason;
     }
 }
 
@@ -770,7 +850,7 @@ TEST_P(EitherRegime, HugeCellsInTheWatchAreAlertsNotNonsense) {
         m = worsened(m, i, i == is_ratio ? 50.0 : 1e300, 1h);
     }
     const auto seen = learn_and_watch(m);
-    expect_finite(seen);
+    expect_no_nonsense(seen);
     for (std::size_t i = 0; i < classes; ++i) {
         EXPECT_TRUE(seen.speaks(i)) << m.signals[i].name;
     }
@@ -782,7 +862,7 @@ TEST_P(EitherRegime, AWatchLongerThanPlannedGoesOn) {
     const auto m = quiet_machine(c, 1);
     const auto model = m.learn();
     const auto seen = watch(model, m);
-    expect_finite(seen);
+    expect_no_nonsense(seen);
     EXPECT_EQ(seen.count(Severity::page), 0U);
     EXPECT_TRUE(watch(model, worsened(m, 0, 2, 30h)).speaks(0));
 }
@@ -813,7 +893,7 @@ INSTANTIATE_TEST_SUITE_P(
                   {.cell = 100ms, .history = 5min, .watch = 2min, .planned = 1min, .cycle = 60s}},
         OddCourse{"ACycleOfAMinuteInFives",
                   {.cell = 5s, .history = 5min, .watch = 2min, .planned = 1min, .cycle = 60s}}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& tested) { return tested.param.name; });
 
 TEST_P(OddCourses, AreTakenAndConvictNobody) {
     auto c = GetParam().course;
@@ -823,7 +903,7 @@ TEST_P(OddCourses, AreTakenAndConvictNobody) {
         const auto m = one_of_each(c, seed);
         Outcome seen;
         ASSERT_NO_THROW(seen = learn_and_watch(m));
-        expect_finite(seen);
+        expect_no_nonsense(seen);
         paged += seen.count(Severity::page) > 0 ? 1 : 0;
         log += in_words(seen, m);
     }

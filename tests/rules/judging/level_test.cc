@@ -31,7 +31,8 @@ Values scaled(Values v, double factor, double offset = 0) {
 }
 
 /// A channel whose placebo residuals are known.
-LevelModel model_of(const Values& residuals, double growth = 1, std::size_t watch_blocks = 7 * day) {
+LevelModel model_of(const Values& residuals, double growth = 1,
+                    std::size_t watch_blocks = 7 * day) {
     ExpectationLearner::Learnt learnt;
     learnt.left_out = residuals;
     learnt.expectation.growth = growth;
@@ -80,8 +81,8 @@ TEST(LevelModel, VarianceNeverFallsFasterThanOneOverTheLength) {
         const auto model = model_of(scaled(noise(5 * day, seed, 0.5), 0.3));
         const auto& lengths = model.lengths();
         for (std::size_t i = 1; i < lengths.size(); ++i) {
-            const double ratio = static_cast<double>(lengths[i - 1].blocks) /
-                                 static_cast<double>(lengths[i].blocks);
+            const double ratio =
+                static_cast<double>(lengths[i - 1].blocks) / static_cast<double>(lengths[i].blocks);
             EXPECT_GE(lengths[i].variance, 0.999 * ratio * lengths[i - 1].variance);
         }
     }
@@ -211,7 +212,8 @@ TEST(LevelWatch, MissingBlocksSayNothing) {
     EXPECT_EQ(strongest(model, watched).evidence, 0);
     LevelWatch watch{model};
     watch.add(missing, 1);
-    EXPECT_EQ(watch.since_start(0.05, 0.1).blocks, 0);
+    EXPECT_FALSE(watch.within_margin(true, 0.05));
+    EXPECT_EQ(watch.since_start(0.05).blocks, 0);
     EXPECT_EQ(watch.count(), 1U);
 }
 
@@ -231,6 +233,27 @@ TEST(LevelWatch, AnUncertainLoadCoefficientWeakensFarFromTheUsualLoad) {
     EXPECT_EQ(evidence_at(2), evidence_at(-2));
 }
 
+TEST(LevelWatch, RulesOutTheMarginOnlyWhereTheEffectIsWithinIt) {
+    int wrong = 0;
+    int ruled_out = 0;
+    for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+        const auto model = model_of(scaled(noise(14 * day, seed, 0.5), 0.1));  // margin 0.1
+        LevelWatch same{model};
+        LevelWatch shifted{model};
+        bool once = false;
+        for (const double v : scaled(noise(day, 1000 + seed, 0.5), 0.1)) {
+            same.add(v, 0);
+            shifted.add(v + 0.1, 0);
+            once = once || shifted.within_margin(true, 0.05);
+        }
+        wrong += once ? 1 : 0;
+        ruled_out += same.within_margin(true, 0.05) && same.within_margin(false, 0.05) ? 1 : 0;
+        EXPECT_TRUE(shifted.within_margin(false, 0.05));
+    }
+    EXPECT_LE(wrong, 5);  // 5 % at any moment, of forty, and two standard deviations
+    EXPECT_GE(ruled_out, 36);
+}
+
 TEST(LevelWatch, TheIntervalHoldsTheEffectAtAllTimes) {
     int missed = 0;
     for (std::uint64_t seed = 1; seed <= 40; ++seed) {
@@ -241,8 +264,10 @@ TEST(LevelWatch, TheIntervalHoldsTheEffectAtAllTimes) {
         const auto watched = scaled(noise(3 * day, 1000 + seed, 0.5), 0.1, 0.15);
         for (std::size_t i = 0; i < watched.size(); ++i) {
             watch.add(watched[i], 0);
-            const auto interval = watch.since_start(0.05, 0.1);
+            const auto interval = watch.since_start(0.05);
             EXPECT_LT(interval.lower, interval.upper);
+            EXPECT_GT(interval.effect, interval.lower);
+            EXPECT_LT(interval.effect, interval.upper);
             held = held && interval.lower < 0.15 && interval.upper > 0.15;
             if (i == 3 || i == per_hour || i == 4 * per_hour) {
                 EXPECT_LT(interval.upper - interval.lower, width);

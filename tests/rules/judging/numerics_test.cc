@@ -42,8 +42,8 @@ double upper_tail(int count, double mean, double variance) {
 // --- vectors of the reference ------------------------------------------------------------------
 
 TEST(Numerics, RobustScaleIsTheNormalConsistentMad) {  // vector 32
-    Values v{27.1, 22.0, 20.8, 23.4, 23.4, 23.5, 25.8, 22.0, 24.8, 20.2, 21.9, 22.1, 22.9, 30.5,
-             28.4};
+    Values v{27.1, 22.0, 20.8, 23.4, 23.4, 23.5, 25.8, 22.0,
+             24.8, 20.2, 21.9, 22.1, 22.9, 30.5, 28.4};
     const double median = median_of(v);
     expect_ratio(median, 23.4, 1e-9);
     for (double& x : v) {
@@ -141,9 +141,8 @@ TEST(RobustScale, IsTheDeviationOfANormalAndForgetsTheWild) {
 }
 
 TEST(BlockMeans, NeedsHalfOfABlocksValues) {
-    const auto means = block_means(Values{1, 3, 5, missing, missing, 7, missing, missing, 9, missing,
-                                          missing, missing},
-                                   4);
+    const auto means = block_means(
+        Values{1, 3, 5, missing, missing, 7, missing, missing, 9, missing, missing, missing}, 4);
     ASSERT_EQ(means.size(), 3U);
     EXPECT_EQ(means[0], 3);             // three of four
     EXPECT_TRUE(std::isnan(means[1]));  // one of four

@@ -204,8 +204,7 @@ TEST(FoldedRegression, SolvesMoreColumnsThanTheRowsTellApart) {
 
 TEST(FoldedRegression, HasNoOpinionOnNothing) {
     const auto rows = some_rows(size);
-    const auto fit =
-        FoldedRegression{rows, columns, in_runs(size)}.fit(Values(size, missing));
+    const auto fit = FoldedRegression{rows, columns, in_runs(size)}.fit(Values(size, missing));
     ASSERT_EQ(fit.left_out.size(), size);
     for (const double v : fit.left_out) {
         EXPECT_TRUE(std::isnan(v));

@@ -59,7 +59,8 @@ struct Course {
     std::size_t before() const { return static_cast<std::size_t>(history / cell); }
     std::size_t size() const { return before() + static_cast<std::size_t>(watch / cell); }
     Timestamp at(std::size_t i) const {
-        return upgrade + cell * (static_cast<std::int64_t>(i) - static_cast<std::int64_t>(before()));
+        return upgrade +
+               cell * (static_cast<std::int64_t>(i) - static_cast<std::int64_t>(before()));
     }
     /// The cell that begins `after` the upgrade.
     std::size_t cell_at(Milliseconds after) const {

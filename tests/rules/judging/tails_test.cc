@@ -131,8 +131,8 @@ TEST(Tails, OfNoHistoryOrShortWatchesAreSilent) {
     EXPECT_EQ(strongest({Values{}, 7 * day, cell_hours, quantile}, high).evidence, 0);
     EXPECT_EQ(strongest({Values(day, missing), 7 * day, cell_hours, quantile}, high).evidence, 0);
     EXPECT_EQ(strongest({noise(5 * day, 1), 5 * per_hour, cell_hours, quantile}, high).evidence, 0);
-    EXPECT_TRUE(std::isfinite(
-        strongest({Values(3, 0.0), 7 * day, cell_hours, quantile}, high).evidence));
+    EXPECT_TRUE(
+        std::isfinite(strongest({Values(3, 0.0), 7 * day, cell_hours, quantile}, high).evidence));
 }
 
 TEST(Tails, WindowsOfFewCellsProveNothing) {
