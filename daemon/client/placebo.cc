@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <functional>
 #include <iostream>
 #include <optional>
-#include <thread>
 
 #include "daemon/client/connection.h"
+#include "daemon/client/offline.h"
 #include "daemon/client/replay_data.h"
 #include "daemon/quantities.h"
 #include "model/names.h"
@@ -24,29 +23,12 @@ using rules::EnsembleSignal;
 using rules::PlaceboReport;
 using rules::PlaceboSignal;
 
-int complain(const Error& error) {
-    std::cerr << "holdfast: " << error.message() << '\n';
-    return Exit::usage_or_internal;
-}
-
 // ---- JSON
 
-json::value number(double value) {
-    return std::isfinite(value) ? json::value(value) : json::value{};
-}
-
-json::value seconds(Milliseconds time) {
-    const auto ms = time.count();
-    return ms % 1000 == 0 ? json::value(ms / 1000) : json::value(static_cast<double>(ms) / 1000);
-}
-json::value seconds(Timestamp at) {
-    return seconds(at.time_since_epoch());
-}
-
 json::object promise_json(const rules::PlaceboPromise& promise) {
-    return {{"within_hour", number(promise.within_hour)},
-            {"within_day", number(promise.within_day)},
-            {"within_watch", number(promise.within_watch)},
+    return {{"within_hour", number_json(promise.within_hour)},
+            {"within_day", number_json(promise.within_day)},
+            {"within_watch", number_json(promise.within_watch)},
             {"watches", promise.watches}};
 }
 
@@ -74,15 +56,10 @@ json::object watch_json(const rules::PlaceboWatch& watch,
                         const std::vector<EnsembleSignal>& signals) {
     json::array alerts;
     for (const auto& alert : watch.alerts) {
-        alerts.push_back(json::object{{"metric", signals.at(alert.signal).name},
-                                      {"severity", name_of(alert.severity)},
-                                      {"at", seconds(alert.at)},
-                                      {"until", seconds(alert.until)},
-                                      {"detector", alert.detector},
-                                      {"effect_ratio", number(alert.effect_ratio)}});
+        alerts.push_back(alert_json(alert, signals.at(alert.signal)));
     }
-    return {{"begin", seconds(watch.window.begin)},
-            {"end", seconds(watch.window.end)},
+    return {{"begin", seconds_json(watch.window.begin)},
+            {"end", seconds_json(watch.window.end)},
             {"passed", watch.passed},
             {"judged", watch.judged},
             {"proven", watch.proven},
@@ -157,22 +134,6 @@ Milliseconds watch_by_default(const rules::EnsemblePlan& plan) {
     return std::min(plan.cycle, Milliseconds{(plan.upgrade - plan.begin) / 3});
 }
 
-rules::ForEach with_threads(unsigned threads) {
-    return [threads](std::size_t n, const std::function<void(std::size_t)>& call) {
-        std::atomic<std::size_t> next{0};
-        const auto work = [&] {
-            for (auto i = next++; i < n; i = next++) {
-                call(i);
-            }
-        };
-        std::vector<std::jthread> pool;
-        for (std::size_t i = 1; i < std::min<std::size_t>(threads, n); ++i) {
-            pool.emplace_back(work);
-        }
-        work();
-    };
-}
-
 std::string text_of(const PlaceboReport& report, const std::vector<EnsembleSignal>& signals,
                     Format format) {
     switch (format) {
@@ -202,13 +163,13 @@ json::object placebo_result(const PlaceboReport& report,
     const auto n = report.watches.size();
     return {{"summary", rules::in_words(report, signals)},
             {"notes", json::array(report.notes.begin(), report.notes.end())},
-            {"history_seconds", seconds(report.history)},
-            {"watch_seconds", seconds(report.watch)},
-            {"cycle_seconds", seconds(report.cycle)},
+            {"history_seconds", seconds_json(report.history)},
+            {"watch_seconds", seconds_json(report.watch)},
+            {"cycle_seconds", seconds_json(report.cycle)},
             {"paged", report.paged},
             {"paged_ratio", share_of(report.paged, n)},
-            {"paged_lower_ratio", number(report.paged_share.lower)},
-            {"paged_upper_ratio", number(report.paged_share.upper)},
+            {"paged_lower_ratio", number_json(report.paged_share.lower)},
+            {"paged_upper_ratio", number_json(report.paged_share.upper)},
             {"warned", report.warned},
             {"passed_ratio", share_of(report.passed, n, proof_is_known)},
             {"smallest_factor_all_load", promise_json(report.all_load)},
@@ -237,27 +198,26 @@ std::string placebo_table(const PlaceboReport& report, const std::vector<Ensembl
 
 int placebo(const PlaceboArguments& arguments) {
     if (arguments.baseline.empty()) {
-        return complain({Errc::invalid, "placebo: give --baseline"});
+        return complain_offline({Errc::invalid, "placebo: give --baseline"});
     }
     const auto cycle = duration_of(arguments.cycle, "--cycle");
     if (!cycle) {
-        return complain(cycle.error());
+        return complain_offline(cycle.error());
     }
     const auto watch = duration_of(arguments.watch, "--watch");
     if (!watch) {
-        return complain(watch.error());
+        return complain_offline(watch.error());
     }
     const auto data = load(arguments, {.cycle = *cycle, .timezone = arguments.timezone});
     if (!data) {
-        return complain(data.error());
+        return complain_offline(data.error());
     }
-    const auto threads =
-        arguments.jobs > 0 ? arguments.jobs : std::max(1U, std::thread::hardware_concurrency());
+    const auto threads = threads_for(arguments.jobs);
     const auto report = rules::placebo(data->plan, data->signals, data->history,
                                        {.watch = watch->value_or(watch_by_default(data->plan))},
                                        with_threads(threads));
     if (!(std::cout << text_of(report, data->signals, arguments.format) << std::flush)) {
-        return complain({Errc::io, "write the report: standard output is closed"});
+        return complain_offline({Errc::io, "write the report: standard output is closed"});
     }
     return Exit::ok;
 }

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -12,9 +11,9 @@
 #include <future>
 #include <iostream>
 #include <mutex>
-#include <thread>
 
 #include "daemon/client/connection.h"
+#include "daemon/client/offline.h"
 #include "daemon/client/output.h"
 #include "daemon/client/replay_data.h"
 #include "daemon/quantities.h"
@@ -29,37 +28,17 @@ using rules::EnsembleAlert;
 using rules::EnsembleJudged;
 using rules::EnsembleSignal;
 
-int complain(const Error& error) {
-    std::cerr << "holdfast: " << error.message() << '\n';
-    return Exit::usage_or_internal;
-}
-
 // ---- JSON
-
-json::value number(double value) {
-    return std::isfinite(value) ? json::value(value) : json::value{};
-}
-
-json::value seconds(Timestamp at) {
-    const auto ms = at.time_since_epoch().count();
-    return ms % 1000 == 0 ? json::value(ms / 1000) : json::value(static_cast<double>(ms) / 1000);
-}
-
-json::object alert_json(const EnsembleAlert& alert, const EnsembleSignal& signal) {
-    return {{"metric", signal.name},      {"severity", name_of(alert.severity)},
-            {"at", seconds(alert.at)},    {"until", seconds(alert.until)},
-            {"detector", alert.detector}, {"effect_ratio", number(alert.effect_ratio)}};
-}
 
 json::object judged_json(const EnsembleJudged& judged, const EnsembleSignal& signal) {
     return {{"metric", signal.name},
             {"judgement", name_of(judged.judgement)},
             {"severity", name_of(judged.severity)},
-            {"effect_ratio", number(judged.effect_ratio)},
-            {"effect_lower_ratio", number(judged.effect_lower_ratio)},
-            {"effect_upper_ratio", number(judged.effect_upper_ratio)},
-            {"margin_ratio", number(judged.margin_ratio)},
-            {"coverage_ratio", number(judged.coverage_ratio)},
+            {"effect_ratio", number_json(judged.effect_ratio)},
+            {"effect_lower_ratio", number_json(judged.effect_lower_ratio)},
+            {"effect_upper_ratio", number_json(judged.effect_upper_ratio)},
+            {"margin_ratio", number_json(judged.margin_ratio)},
+            {"coverage_ratio", number_json(judged.coverage_ratio)},
             {"reason", judged.reason}};
 }
 
@@ -101,29 +80,6 @@ Result<ReplayData> load(const CaseFiles& files, const ReplayOptions& options) {
         return tl::unexpected(after.error());
     }
     return prepare_replay(*baseline, *after, *wanted, options);
-}
-
-/// Runs job(0) … job(count - 1), at most `threads` at a time, each once.
-template <class Job>
-void run_parallel(std::size_t count, std::size_t threads, const Job& job) {
-    std::atomic<std::size_t> next{0};
-    const auto work = [&] {
-        for (auto i = next++; i < count; i = next++) {
-            job(i);
-        }
-    };
-    std::vector<std::jthread> pool;
-    for (std::size_t i = 1; i < std::min(threads, count); ++i) {
-        pool.emplace_back(work);
-    }
-    work();
-}
-
-/// Signals are learnt by so many threads; which one learns what changes nothing.
-rules::ForEach with_threads(unsigned threads) {
-    return [threads](std::size_t n, const std::function<void(std::size_t)>& call) {
-        run_parallel(n, threads, call);
-    };
 }
 
 Replayed judge(const ReplayData& data, unsigned threads) {
@@ -181,22 +137,18 @@ Result<void> write_whole(const fs::path& file, const std::string& text) {
     return {};
 }
 
-unsigned threads_of(const ReplayArguments& arguments) {
-    return arguments.jobs > 0 ? arguments.jobs : std::max(1U, std::thread::hardware_concurrency());
-}
-
 int replay_one(const ReplayArguments& arguments, const ReplayOptions& options) {
     const auto replayed = replay_case({arguments.baseline, arguments.after, arguments.case_file},
-                                      options, threads_of(arguments));
+                                      options, threads_for(arguments.jobs));
     if (!replayed) {
-        return complain(replayed.error());
+        return complain_offline(replayed.error());
     }
     if (arguments.output.empty() || arguments.output == "-") {
         if (!(std::cout << replayed->result << std::flush)) {
-            return complain({Errc::io, "write the result: standard output is closed"});
+            return complain_offline({Errc::io, "write the result: standard output is closed"});
         }
     } else if (const auto written = write_whole(arguments.output, replayed->result); !written) {
-        return complain(written.error());
+        return complain_offline(written.error());
     }
     return arguments.exit_code ? exit_for(replayed->verdict) : static_cast<int>(Exit::ok);
 }
@@ -256,10 +208,10 @@ Result<Replayed> replay_into(const fs::path& folder, const fs::path& results,
 int replay_many(const ReplayArguments& arguments, const ReplayOptions& options) {
     const auto names = case_names(arguments.many);
     if (!names) {
-        return complain(names.error());
+        return complain_offline(names.error());
     }
     const bool people_watch = ::isatty(STDERR_FILENO) == 1;
-    const auto threads = threads_of(arguments);
+    const auto threads = threads_for(arguments.jobs);
     std::vector<Result<Replayed>> done(names->size(), failure(Errc::cancelled, "not judged"));
     std::mutex speaking;
     run_parallel(names->size(), threads, [&](std::size_t i) {
@@ -279,7 +231,7 @@ int replay_many(const ReplayArguments& arguments, const ReplayOptions& options) 
     bool all_judged = true;
     for (std::size_t i = 0; i < done.size(); ++i) {
         if (!done[i]) {
-            complain(done[i].error().while_doing((*names)[i]));
+            complain_offline(done[i].error().while_doing((*names)[i]));
             all_judged = false;
         } else if (const int own = exit_for(done[i]->verdict); code != Exit::rollback) {
             code = own != Exit::ok ? own : code;
@@ -325,11 +277,11 @@ Result<void> check(const ReplayArguments& a) {
 
 int replay(const ReplayArguments& arguments) {
     if (const auto checked = check(arguments); !checked) {
-        return complain(checked.error());
+        return complain_offline(checked.error());
     }
     const auto options = options_of(arguments);
     if (!options) {
-        return complain(options.error());
+        return complain_offline(options.error());
     }
     return arguments.many.empty() ? replay_one(arguments, *options)
                                   : replay_many(arguments, *options);

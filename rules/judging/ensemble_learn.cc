@@ -9,7 +9,7 @@ namespace holdfast::rules {
 namespace {
 
 constexpr double load_share_max = 0.3;          // of all, for load signals; the rest is for costs
-constexpr double cycle_level_share = 3;        // by cycles; measured: docs/judging.md, "Budget"
+constexpr double cycle_level_share = 3;         // by cycles; measured: docs/judging.md, "Budget"
 constexpr double dispersion_effect_min = 0.26;  // x1.3
 constexpr double dispersion_temper_hours = 12;
 constexpr std::array<double, 2> tail_quantiles{0.98, 0.998};
@@ -90,7 +90,7 @@ public:
         }
         const ExpectationLearner rough{rough_cut.grid, m_.rhythm, rough_load};
         for_each_(m_.signals.size(), [&](std::size_t i) {
-            if (!m_.signals[i].signal.is_load || m_.signals.size() == 1) {
+            if (m_.is_cost(m_.signals[i])) {
                 teach_rough(i, rough);
             }
         });
@@ -178,7 +178,7 @@ private:
     /// A ratio is judged by its bad events: of good ones, all that are not.
     void teach_ratio(CycleSignal& c, std::size_t i, std::size_t cycles) const {
         const auto& cells = history_[i];
-        const bool good = m_.signals[i].signal.worse == Direction::down;
+        const auto worse = m_.signals[i].signal.worse;
         const auto sum = [&](auto part) {
             return by_position(cycles, [&, part](std::size_t cell) {
                 double total = 0;
@@ -189,8 +189,7 @@ private:
             });
         };
         c.all = sum([](const Cell& x) { return x.denominator; });
-        c.bad =
-            sum([good](const Cell& x) { return good ? x.denominator - x.numerator : x.numerator; });
+        c.bad = sum([worse](const Cell& x) { return bad_events(x, worse); });
         double bad = 0;
         double all = 0;
         for (std::size_t k = 0; k < c.all.size(); ++k) {
@@ -232,7 +231,7 @@ private:
             m_.fast_load = m_.load;
         }
         for_each_(m_.signals.size(),
-                  [&](std::size_t i) { teach_one(i, level, fast ? *fast : level); });
+                  [&](std::size_t i) { teach_one(i, level, fast ? *fast : level, fast_load); });
         teach_common(level, fast ? *fast : level, load, fast_load);
         return load;
     }
@@ -274,7 +273,8 @@ private:
         }
     }
 
-    void teach_one(std::size_t i, const ExpectationLearner& level, const ExpectationLearner& fast) {
+    void teach_one(std::size_t i, const ExpectationLearner& level, const ExpectationLearner& fast,
+                   const Values& fast_load) {
         const auto& l = m_.lengths;
         auto& s = m_.signals[i];
         const auto watch_blocks = m_.watch_cells / l.block;
@@ -293,7 +293,7 @@ private:
         s.level.emplace(
             Channel{learnt.expectation, {learnt, level.grid(), watch_blocks, m_.rhythm, settings}});
         if (l.fast_block > 0) {
-            teach_sudden(i, fast, &fast == &level ? &learnt : nullptr);
+            teach_sudden(i, fast, fast_load, &fast == &level ? &learnt : nullptr);
         }
         if (l.coarse) {
             residuals_[i] = learnt.left_out;
@@ -309,7 +309,8 @@ private:
         return s.habit.value ? 0 : s.scale.resolution_step();
     }
 
-    void teach_sudden(std::size_t i, const ExpectationLearner& fast,
+    /// `known`: what was learnt of the same blocks for the level; null where they differ.
+    void teach_sudden(std::size_t i, const ExpectationLearner& fast, const Values& load,
                       const ExpectationLearner::Learnt* known) {
         const auto& l = m_.lengths;
         auto& s = m_.signals[i];
@@ -323,7 +324,7 @@ private:
         const double least =
             std::max({s.level->level.settings().tolerated, 0.5 * s.margin, resolution(s),
                       s.constant && !s.signal.is_errors ? dispersion_effect_min : 0.0});
-        emplace_sudden(s, fast, *known, blocks, load_over(from.first, l.fast_block), least);
+        emplace_sudden(s, fast, *known, blocks, load, least);
     }
 
     void emplace_sudden(SignalModel& s, const ExpectationLearner& fast,
@@ -340,17 +341,6 @@ private:
         s.sudden.emplace(SuddenChannel{
             known.expectation,
             {known.left_out, before, m_.watch_cells / m_.lengths.fast_block, day, effect_min}});
-    }
-
-    Values load_over(std::size_t first, std::size_t block) const {
-        if (!m_.fast_load) {
-            return {};
-        }
-        std::vector<Values> load;
-        for (const auto i : m_.load_signals) {
-            load.push_back(blocks_of(values_[i], first, block));
-        }
-        return m_.fast_load->over(load);
     }
 
     void teach_rough(std::size_t i, const ExpectationLearner& rough) {
@@ -418,15 +408,12 @@ private:
 void set_prices(EnsembleModel& m) {
     double costs = 0;
     double loads = 0;
-    const auto is_cost = [&m](const SignalModel& s) {
-        return !s.signal.is_load || m.signals.size() == 1;
-    };
     for (const auto& s : m.signals) {
-        (is_cost(s) ? costs : loads) += s.signal.worse == Direction::both ? 2 : 1;
+        (m.is_cost(s) ? costs : loads) += s.signal.worse == Direction::both ? 2 : 1;
     }
     const double load_share = costs > 0 ? std::min(load_share_max, loads / (costs + loads)) : 1;
     for (auto& s : m.signals) {
-        s.price = std::log10(is_cost(s) ? costs / (1 - load_share) : loads / load_share);
+        s.price = std::log10(m.is_cost(s) ? costs / (1 - load_share) : loads / load_share);
     }
 }
 

@@ -26,6 +26,11 @@ inline double value_of(const Cell& cell) {
     return is_there(cell) ? cell.numerator / cell.denominator : missing;
 }
 
+/// Events of a ratio that are bad: where fewer are worse it counts the good ones.
+inline double bad_events(const Cell& cell, Direction worse) {
+    return worse == Direction::down ? cell.denominator - cell.numerator : cell.numerator;
+}
+
 /// Lengths in cells.
 struct Lengths {
     std::size_t block;        ///< of the level channel
@@ -90,6 +95,9 @@ public:
     CycleClock cycle_clock;
     CycleSettings cycle_settings;
     CycleTaught cycles;
+
+    /// All but load signals; a load signal that is alone is judged as one.
+    bool is_cost(const SignalModel& s) const { return !s.signal.is_load || signals.size() == 1; }
 
     /// Position in the cycle of a block, counted from the upgrade in local time.
     std::size_t position(Timestamp at) const {

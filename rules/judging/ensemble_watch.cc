@@ -233,8 +233,7 @@ void EnsembleWatch::State::take_cycle_block() {
             values.push_back(m.scale.at(value_of(c)));
             if (is_there(c)) {
                 all += c.denominator;
-                bad +=
-                    m.signal.worse == Direction::down ? c.denominator - c.numerator : c.numerator;
+                bad += bad_events(c, m.signal.worse);
             }
         }
         block[i] = m.signal.kind != Kind::ratio ? median_of(values) : all > 0 ? bad / all : missing;
@@ -399,7 +398,9 @@ void EnsembleWatch::State::note(std::size_t i, const SignalModel& m, std::string
     if (detector == "fast") {
         effect = m.habit.without_step(effect);
     }
-    record(i, detector, up, level, detector == "tail" ? std::expm1(effect) : m.scale.ratio(effect),
+    const bool of_level =
+        detector == "level" || detector == "fast";  // the others have logs of ratios
+    record(i, detector, up, level, of_level ? m.scale.ratio(effect) : std::expm1(effect),
            x - limits[level]);
 }
 

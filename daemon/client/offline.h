@@ -1,0 +1,31 @@
+#pragma once
+#include <boost/json.hpp>
+#include <functional>
+#include <vector>
+
+#include "model/result.h"
+#include "rules/judging/ensemble.h"
+
+namespace holdfast::client {
+
+// What the verbs share that judge recordings without a daemon: replay and placebo.
+
+/// Says `error` on stderr; gives Exit::usage_or_internal, also for files: 6 is the daemon's.
+int complain_offline(const Error& error);
+
+/// A JSON number, null for one that is none or not finite.
+boost::json::value number_json(double value);
+/// Seconds, whole where they are.
+boost::json::value seconds_json(Milliseconds time);
+boost::json::value seconds_json(Timestamp at);
+boost::json::object alert_json(const rules::EnsembleAlert& alert,
+                               const rules::EnsembleSignal& signal);
+
+/// Calls `job` with 0 … count - 1, at most `threads` at a time, each once, and waits for all.
+void run_parallel(std::size_t count, unsigned threads, const std::function<void(std::size_t)>& job);
+/// The same for the engine: which thread learns what changes nothing.
+rules::ForEach with_threads(unsigned threads);
+/// `jobs`, or one thread per core where it is 0.
+unsigned threads_for(unsigned jobs);
+
+}  // namespace holdfast::client
