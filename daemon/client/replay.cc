@@ -85,7 +85,7 @@ Result<ReplayData> load(const CaseFiles& files, const ReplayOptions& options) {
 Replayed judge(const ReplayData& data, unsigned threads) {
     rules::EnsembleWatch watch{
         rules::learn_ensemble(data.plan, data.signals, data.history, with_threads(threads))};
-    std::vector<rules::Cell> row(data.signals.size());
+    std::vector<Cell> row(data.signals.size());
     const auto cells = data.after.empty() ? 0 : data.after.front().size();
     for (std::size_t k = 0; k < cells; ++k) {
         for (std::size_t i = 0; i < row.size(); ++i) {

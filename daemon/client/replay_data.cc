@@ -26,7 +26,6 @@ namespace json = boost::json;
 namespace {
 
 using namespace std::chrono_literals;
-using rules::Cells;
 
 constexpr std::string_view header = "timestamp_seconds,metric,value";
 constexpr double seconds_max = 253'402'300'800;  // the year 10000
@@ -530,7 +529,7 @@ struct CellRange {
 void average(Cells& cells) {
     for (auto& cell : cells) {
         const double mean = cell.denominator > 0 ? cell.numerator / cell.denominator : missing;
-        cell = std::isfinite(mean) ? rules::Cell{mean, 1} : rules::Cell{};
+        cell = std::isfinite(mean) ? Cell{mean, 1} : Cell{};
     }
 }
 

@@ -99,8 +99,8 @@ struct ReplayOptions {
 struct ReplayData {
     rules::EnsemblePlan plan;
     std::vector<rules::EnsembleSignal> signals;
-    std::vector<rules::Cells> history;  ///< by signal: plan.begin to plan.upgrade
-    std::vector<rules::Cells> after;    ///< by signal: plan.upgrade to plan.planned_end
+    std::vector<Cells> history;  ///< by signal: plan.begin to plan.upgrade
+    std::vector<Cells> after;    ///< by signal: plan.upgrade to plan.planned_end
 };
 
 /// Puts both recordings onto one grid of cells. A cell is the step, at least 30 s, and one begins

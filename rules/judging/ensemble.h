@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/baseline.h"
+#include "model/cells.h"
 #include "model/judgement.h"
 #include "model/signal.h"
 #include "model/time.h"
@@ -25,14 +26,6 @@ struct EnsembleSignal {
     Allowance tolerated{0.02, 0};
     Allowance margin{0.10, 0};
 };
-
-/// One signal on the regular grid of cells: a cell's sum of numerators and of denominators. A cell
-/// without data has denominator 0. For a gauge: the mean of its points, and 1.
-struct Cell {
-    double numerator = 0;
-    double denominator = 0;
-};
-using Cells = std::vector<Cell>;
 
 /// When and how all signals of one upgrade are judged. Times are whole cells after `begin`.
 struct EnsemblePlan {

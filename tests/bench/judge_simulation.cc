@@ -324,7 +324,7 @@ Curve random_gauge(Random random, const Calendar& calendar, const Traffic& traff
 // ---- ratios
 
 struct Ratio {
-    rules::Cells cells;
+    Cells cells;
     Curve failure_means;  ///< of the Poisson draw behind each cell's numerator
 };
 
@@ -406,7 +406,7 @@ rules::EnsemblePlan plan_of(const SimulationSettings& settings) {
 }
 
 /// Signal number `signal` is these cells, before and after the upgrade.
-void put(SimulatedUpgrade& upgrade, std::size_t signal, const rules::Cells& cells) {
+void put(SimulatedUpgrade& upgrade, std::size_t signal, const Cells& cells) {
     const auto before = cells.size() - upgrade.after.minutes();
     upgrade.history.emplace_back(cells.begin(),
                                  cells.begin() + static_cast<std::ptrdiff_t>(before));
@@ -415,8 +415,8 @@ void put(SimulatedUpgrade& upgrade, std::size_t signal, const rules::Cells& cell
     }
 }
 
-rules::Cells gauge_cells(const Curve& logarithms) {
-    rules::Cells cells;
+Cells gauge_cells(const Curve& logarithms) {
+    Cells cells;
     cells.reserve(logarithms.size());
     for (const double value : logarithms) {
         cells.push_back({std::exp(value), 1});

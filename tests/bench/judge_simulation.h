@@ -43,19 +43,17 @@ public:
 
     std::size_t minutes() const { return cells_.size() / signals_; }
     /// One cell per signal: what EnsembleWatch::take() wants.
-    std::span<const rules::Cell> row(std::size_t minute) const {
+    std::span<const Cell> row(std::size_t minute) const {
         return {cells_.data() + minute * signals_, signals_};
     }
-    const rules::Cell& at(std::size_t minute, std::size_t signal) const {
+    const Cell& at(std::size_t minute, std::size_t signal) const {
         return cells_[minute * signals_ + signal];
     }
-    rules::Cell& at(std::size_t minute, std::size_t signal) {
-        return cells_[minute * signals_ + signal];
-    }
+    Cell& at(std::size_t minute, std::size_t signal) { return cells_[minute * signals_ + signal]; }
 
 private:
     std::size_t signals_;
-    std::vector<rules::Cell> cells_;
+    std::vector<Cell> cells_;
 };
 
 /// One upgrade: minutes of its baseline weeks, and of the weeks after it as they would be had
@@ -63,7 +61,7 @@ private:
 struct SimulatedUpgrade {
     std::vector<rules::EnsembleSignal> signals;
     rules::EnsemblePlan plan;
-    std::vector<rules::Cells> history;  ///< by signal
+    std::vector<Cells> history;  ///< by signal
     MinuteRows after;
     std::vector<std::vector<double>> failure_means;  ///< by ratio, for each minute of `after`
     std::uint64_t effect_seed = 0;                   ///< of the extra failures

@@ -79,7 +79,7 @@ std::vector<double> values(const RecordedSeries& series) {
     return out;
 }
 
-std::vector<double> values(const rules::Cells& cells) {
+std::vector<double> values(const Cells& cells) {
     std::vector<double> out;
     for (const auto& cell : cells) {
         EXPECT_TRUE(cell.denominator == 0 || cell.denominator == 1);
