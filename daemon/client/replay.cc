@@ -18,6 +18,7 @@
 #include "daemon/client/replay_data.h"
 #include "daemon/quantities.h"
 #include "model/names.h"
+#include "rules/judging/reasons.h"
 
 namespace holdfast::client {
 namespace fs = std::filesystem;
@@ -30,7 +31,8 @@ using rules::EnsembleSignal;
 
 // ---- JSON
 
-json::object judged_json(const EnsembleJudged& judged, const EnsembleSignal& signal) {
+json::object judged_json(const EnsembleJudged& judged, const EnsembleSignal& signal,
+                         const std::string& reason) {
     return {{"metric", signal.name},
             {"judgement", name_of(judged.judgement)},
             {"severity", name_of(judged.severity)},
@@ -39,7 +41,7 @@ json::object judged_json(const EnsembleJudged& judged, const EnsembleSignal& sig
             {"effect_upper_ratio", number_json(judged.effect_upper_ratio)},
             {"margin_ratio", number_json(judged.margin_ratio)},
             {"coverage_ratio", number_json(judged.coverage_ratio)},
-            {"reason", judged.reason}};
+            {"reason", reason}};
 }
 
 int exit_for(std::string_view verdict) {
@@ -96,8 +98,13 @@ Replayed judge(const ReplayData& data, unsigned threads) {
     watch.finish();
     const auto alerts = watch.alerts();
     const auto judged = watch.judged();
+    std::vector<std::string> reasons;
+    for (std::size_t i = 0; i < judged.size(); ++i) {
+        reasons.push_back(
+            rules::evidence_of(data.signals[i], judged[i], data.plan, watch.now()).reason);
+    }
     return {std::string{replay_verdict(data.signals, alerts, judged)}, alerts.size(),
-            as_json(replay_result(data.signals, alerts, judged))};
+            as_json(replay_result(data.signals, alerts, judged, reasons))};
 }
 
 Result<Replayed> replay_case(const CaseFiles& files, const ReplayOptions& options,
@@ -309,14 +316,15 @@ std::string_view replay_verdict(const std::vector<EnsembleSignal>& signals,
 
 json::object replay_result(const std::vector<EnsembleSignal>& signals,
                            const std::vector<EnsembleAlert>& alerts,
-                           const std::vector<EnsembleJudged>& judged) {
+                           const std::vector<EnsembleJudged>& judged,
+                           const std::vector<std::string>& reasons) {
     json::array alerts_out;
     for (const auto& alert : alerts) {
         alerts_out.push_back(alert_json(alert, signals.at(alert.signal)));
     }
     json::array metrics_out;
     for (std::size_t i = 0; i < judged.size(); ++i) {
-        metrics_out.push_back(judged_json(judged[i], signals.at(i)));
+        metrics_out.push_back(judged_json(judged[i], signals.at(i), reasons.at(i)));
     }
     return {{"verdict", replay_verdict(signals, alerts, judged)},
             {"alerts", std::move(alerts_out)},

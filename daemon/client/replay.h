@@ -34,8 +34,10 @@ std::string_view replay_verdict(const std::vector<rules::EnsembleSignal>& signal
                                 const std::vector<rules::EnsembleJudged>& judged);
 
 /// result.json: `verdict`, `alerts` and `metrics`; times in seconds, numbers that are none null.
+/// `reasons`: one per signal.
 boost::json::object replay_result(const std::vector<rules::EnsembleSignal>& signals,
                                   const std::vector<rules::EnsembleAlert>& alerts,
-                                  const std::vector<rules::EnsembleJudged>& judged);
+                                  const std::vector<rules::EnsembleJudged>& judged,
+                                  const std::vector<std::string>& reasons);
 
 }  // namespace holdfast::client

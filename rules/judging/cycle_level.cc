@@ -446,10 +446,10 @@ CycleWatch::CycleWatch(const CycleModel& model, const CycleClock& clock,
     sides_[1].judged = down;
 }
 
-void CycleWatch::add(double value, std::size_t position, double load_residual) {
+double CycleWatch::add(double value, std::size_t position, double load_residual) {
     ++seen_;
     if (seen_ <= settings_.settle) {
-        return;
+        return missing;
     }
     const double x = model_->residual(value, position, load_residual);
     const double sigma = model_->sigma[position];
@@ -464,6 +464,7 @@ void CycleWatch::add(double value, std::size_t position, double load_residual) {
         }
     }
     effect_.add(x);
+    return x;
 }
 
 void CycleWatch::check(Crossing& worst, bool up, std::size_t first, bool restart) const {
@@ -517,19 +518,54 @@ CycleWatch::Crossing CycleWatch::crossing() const {
 bool CycleWatch::proven() const {
     const auto end = effect_.size();
     if (model_->never_bad) {  // no share to exceed: proven while there is still no bad event
-        return effect_.count(0, end) > 0 && effect_.sum(0, end) <= -effect_.count(0, end);
+        const double n = effect_.count(proof_, end);
+        return n > 0 && effect_.sum(proof_, end) <= -n;
     }
     for (const std::size_t side : {0U, 1U}) {
         if (!sides_[side].judged) {
             continue;
         }
-        const double n = sides_[side].margin.count(0, end);
+        const double n = sides_[side].margin.count(proof_, end);
         if (n < 1 ||
-            !(sides_[side].margin.mean(0, end) < -at_length(model_->sides[side].close, n))) {
+            !(sides_[side].margin.mean(proof_, end) < -at_length(model_->sides[side].close, n))) {
             return false;
         }
     }
     return true;
+}
+
+std::optional<double> CycleWatch::blocks_for_proof() const {
+    const auto end = effect_.size();
+    double needed = 0;
+    for (const std::size_t side : {0U, 1U}) {
+        if (!sides_[side].judged) {
+            continue;
+        }
+        const double there = sides_[side].margin.count(proof_, end);
+        const double room = there >= 1 ? -sides_[side].margin.mean(proof_, end) : 0;
+        double n = std::max(there, 1.0);
+        while (n <= 64 * there && !(at_length(model_->sides[side].close, n) < room)) {
+            n *= 1.1;
+        }
+        if (room <= 0 || n > 64 * there) {
+            return std::nullopt;
+        }
+        needed = std::max(needed, n);
+    }
+    return needed;
+}
+
+double CycleWatch::effective_blocks() const {
+    const double n = effect_.count(proof_, effect_.size());
+    if (n < 1) {
+        return 0;
+    }
+    const auto& interval = model_->sides[sides_[0].judged ? 0 : 1].interval;
+    return std::clamp(std::pow(at_length(interval, 1) / at_length(interval, n), 2), 1.0, n);
+}
+
+double CycleWatch::half_width(bool up, double blocks) const {
+    return at_length(model_->sides[up ? 0 : 1].interval, blocks) * model_->sigma_middle;
 }
 
 double CycleWatch::recent(std::size_t blocks) const {
@@ -540,13 +576,12 @@ double CycleWatch::recent(std::size_t blocks) const {
 CycleWatch::Interval CycleWatch::since_start() const {
     Interval out;
     const auto end = effect_.size();
-    out.blocks = effect_.count(0, end);
+    out.blocks = effect_.count(proof_, end);
     if (out.blocks < 1) {
         return out;
     }
-    const auto& side = model_->sides[sides_[0].judged ? 0 : 1];
-    const double half = at_length(side.interval, out.blocks) * model_->sigma_middle;
-    out.effect = effect_.mean(0, end);
+    const double half = half_width(sides_[0].judged, out.blocks);
+    out.effect = effect_.mean(proof_, end);
     out.lower = out.effect - half;
     out.upper = out.effect + half;
     return out;

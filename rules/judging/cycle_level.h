@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <optional>
 #include <vector>
 
 #include "rules/judging/cycle_curves.h"
@@ -75,8 +76,9 @@ public:
     CycleWatch(const CycleModel& model, const CycleClock& clock, const CycleSettings& settings,
                bool up, bool down);
 
-    /// The next block; `value` NaN: missing. For a ratio the share of bad events.
-    void add(double value, std::size_t position, double load_residual);
+    /// The next block; `value` NaN: missing. For a ratio the share of bad events. Gives the
+    /// residual; NaN where nothing is judged.
+    double add(double value, std::size_t position, double load_residual);
 
     struct Crossing {
         int severity = -1;  ///< 0 warn, 1 page, 2 rollback
@@ -87,7 +89,14 @@ public:
     };
     /// The worst that the windows ending now say.
     Crossing crossing() const;
+    /// What came before proves nothing any more: the proof starts here.
+    void restart_proof() { proof_ = effect_.size(); }
     bool proven() const;  ///< the upper limit of the effect is below the margin
+    /// How many blocks the proof needs in all if things go on as they are; nothing when the effect
+    /// itself is not below the margin, or 64 times what is there would not do.
+    std::optional<double> blocks_for_proof() const;
+    /// Of the effect's interval at 95 %, for a window of so many blocks; on the residuals' scale.
+    double half_width(bool up, double blocks) const;
     struct Interval {
         double effect = 0, lower = 0, upper = 0, blocks = 0;
     };
@@ -95,6 +104,9 @@ public:
     /// Mean residual of the last blocks; positive is up.
     double recent(std::size_t blocks) const;
     std::size_t count() const { return seen_; }
+    std::size_t proof_begin() const { return proof_; }  ///< of the blocks after the settling ones
+    /// What the blocks since the proof's start are worth, in independent ones.
+    double effective_blocks() const;
 
 private:
     struct Side {
@@ -109,6 +121,7 @@ private:
     std::size_t per_hour_;
     std::size_t per_day_;
     std::size_t seen_ = 0;
+    std::size_t proof_ = 0;  ///< first block of the proof
     std::array<Side, 2> sides_;
     Prefix effect_;
 };

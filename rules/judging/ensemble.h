@@ -23,6 +23,7 @@ struct EnsembleSignal {
     bool is_load = false;    ///< traffic: judged itself, and may explain the others
     bool is_errors = false;  ///< a first step of a constant is news even when it is small
     bool required = true;    ///< closing needs its proof
+    bool judged = true;      ///< false: it may explain the others, and is no alarm itself
     Allowance tolerated{0.02, 0};
     Allowance margin{0.10, 0};
 };
@@ -43,7 +44,9 @@ struct EnsemblePlan {
 /// after `until`.
 struct EnsembleAlert {
     std::size_t signal = 0;
+    /// rollback: at that level, and the lower limit of the effect was beyond the margin.
     Severity severity = Severity::none;
+    std::size_t level = 0;  ///< error level that was reached: 0 warn, 1 page, 2 rollback
     Timestamp at{};
     Timestamp until{};
     std::string_view detector;  ///< level, fast, dispersion, tail
@@ -63,7 +66,30 @@ struct EnsembleJudged {
     double effect_upper_ratio = 0;
     double margin_ratio = 0;
     double coverage_ratio = 0;
-    std::string reason;
+    std::string_view detector;                 ///< of a regression: level, fast, dispersion, tail
+    bool up = true;                            ///< of a regression: the side it left to
+    std::optional<Timestamp> regressed_since;  ///< when it was first said
+    std::optional<Timestamp> recovered_at;     ///< when the last regression ended by evidence
+    /// What the effect was measured over: of a regression where it was strongest, else since the
+    /// proof's start.
+    Window window{};
+    // In the signal's unit, at the level that is usual in the window; positive is up. Of
+    // regressions by dispersion or tail: of the level since the proof's start.
+    double usual = 0;
+    double observed = 0;
+    double effect = 0, effect_lower = 0, effect_upper = 0;
+    double tolerated = 0, margin = 0;
+    /// The effect of the detector that speaks, as a ratio: of the level, of the scatter, of the
+    /// number of peaks.
+    double spoken_ratio = 0, spoken_lower_ratio = 0, spoken_upper_ratio = 0;
+    double level = 0;             ///< error level of the interval
+    double blocks = 0;            ///< in the window
+    double effective_blocks = 0;  ///< independent ones that they are worth
+    // What a proof still lacks.
+    std::optional<std::size_t> slot_missing;  ///< the last to come of the cycle's slots not covered
+    std::optional<Timestamp> covered_at;      ///< when that slot will have passed
+    std::optional<Milliseconds> data_needed;  ///< more data of the same kind; 0: none
+    double load_seen_ratio = 1;               ///< of 90 % of the usual peak of the load, at most 1
 };
 
 class EnsembleModel;

@@ -101,7 +101,7 @@ private:
     void scale(std::size_t i) {
         auto& s = m_.signals[i];
         const auto raw = values_of(history_[i]);
-        s.scale = Scale::of(raw, m_.by_cycles);
+        s.scale = Scale::of(raw, m_.by_cycles, s.signal.margin.absolute);
         if (!m_.by_cycles) {
             s.habit = Habit::of(raw);
         }
@@ -160,8 +160,8 @@ private:
                 teach_ratio(c, i, cycles);
             } else {
                 c.x = middles(i, cycles);
-                c.tolerated = s.scale.step(relative(s.signal.tolerated, s.scale));
-                c.margin = s.scale.step(relative(s.signal.margin, s.scale));
+                c.tolerated = s.scale.step(s.signal.tolerated);
+                c.margin = s.scale.step(s.signal.margin);
             }
             signals.push_back(std::move(c));
         }
@@ -282,9 +282,10 @@ private:
         if (std::isnan(median_of(blocks))) {
             return;  // never seen: nothing to compare with
         }
-        const double tolerated = s.scale.step(relative(s.signal.tolerated, s.scale));
-        s.margin = s.scale.step(relative(s.signal.margin, s.scale));
-        s.constant = share_at_median(blocks) > constant_share;
+        const double tolerated = s.scale.step(s.signal.tolerated);
+        s.margin = s.scale.step(s.signal.margin);
+        // Somebody who says in the unit what matters says how large a step of a constant is.
+        s.constant = s.signal.margin.absolute <= 0 && share_at_median(blocks) > constant_share;
         const auto learnt = level.learn(blocks, may_use_load(i));
         const LevelSettings settings{
             .tolerated = tolerated,
@@ -300,9 +301,6 @@ private:
         }
     }
 
-    static double relative(const Allowance& allowance, const Scale& scale) {
-        return scale.level > 0 ? allowance.at(scale.level) / scale.level : allowance.relative;
-    }
     /// Rounding does not average out: an effect below one step is none. Where a habit is left, it
     /// is.
     static double resolution(const SignalModel& s) {
@@ -405,15 +403,28 @@ private:
     std::size_t cells_ = 0;
 };
 
+/// What the load usually reaches: closing needs to have seen it.
+void set_load_peaks(EnsembleModel& m, const std::vector<Cells>& history) {
+    for (const auto i : m.load_signals) {
+        const auto blocks = block_means(values_of(history[i]), m.lengths.block);
+        m.load_peaks.push_back(quantile_of(blocks, 0.95));
+    }
+}
+
 void set_prices(EnsembleModel& m) {
     double costs = 0;
     double loads = 0;
     for (const auto& s : m.signals) {
+        if (!s.signal.judged) {
+            continue;
+        }
         (m.is_cost(s) ? costs : loads) += s.signal.worse == Direction::both ? 2 : 1;
     }
     const double load_share = costs > 0 ? std::min(load_share_max, loads / (costs + loads)) : 1;
     for (auto& s : m.signals) {
-        s.price = std::log10(m.is_cost(s) ? costs / (1 - load_share) : loads / load_share);
+        s.price = !s.signal.judged ? 0
+                  : m.is_cost(s)   ? std::log10(costs / (1 - load_share))
+                                   : std::log10(loads / load_share);
     }
 }
 
@@ -467,6 +478,7 @@ std::shared_ptr<const EnsembleModel> learn_ensemble(EnsemblePlan plan,
                     -std::log10(m.plan.levels.rollback)};
     set_prices(m);
     set_cycles(m);
+    set_load_peaks(m, history);
     Teacher{m, history, for_each}.teach();
     return model;
 }

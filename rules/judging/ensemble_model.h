@@ -88,6 +88,8 @@ public:
     std::optional<SignalModel> common;   ///< what all load signals do together
     std::array<double, 3> thresholds{};  ///< of log10 evidence: warn, page, rollback
     std::size_t watch_cells = 0;
+    std::vector<double>
+        load_peaks;  ///< 95 % quantile of each load signal's level blocks; NaN: none
 
     // Where the history holds two whole cycles and more: the level is judged by them.
     bool by_cycles = false;

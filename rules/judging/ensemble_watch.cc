@@ -1,12 +1,10 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <span>
 
 #include "rules/judging/ensemble_model.h"
-#include "rules/words.h"
+#include "rules/seasons.h"
 
 namespace holdfast::rules {
 namespace {
@@ -19,7 +17,11 @@ constexpr double sudden_share = 0.5;
 constexpr double closing_factor = 2;  // the last look: what is still there did not return to normal
 constexpr double episode_hours = 6;
 constexpr double constant_evidence = 0.3;  // a constant's first step is a warning, not a page
-constexpr double slot_seen_share = 0.6;    // of an hour's blocks make it covered
+constexpr double slot_seen_share = 0.6;    // of an hour's cells make it covered
+constexpr double peak_share = 0.9;         // of the load's usual peak has to be seen
+constexpr std::size_t calm_blocks_min = 3;
+constexpr double calm_hours_min = 0.5;    // a regression does not end sooner
+constexpr double calm_there_share = 0.7;  // of those blocks have data: no data is no calm
 
 /// Gathers cells into means of blocks.
 class BlockMean {
@@ -43,6 +45,23 @@ private:
 }  // namespace
 
 struct EnsembleWatch::State {
+    /// What a look found.
+    struct Finding {
+        std::string_view detector;
+        bool up = true;
+        std::size_t level = 0;
+        double effect = 0;  ///< on the scale of the detector; positive is up
+        double half_width = 0;
+        Milliseconds window{0};
+        double excess = 0;
+    };
+    struct Regression {
+        Severity severity = Severity::none;
+        Timestamp since{};
+        Milliseconds took{0};  ///< shortest window that found it
+        Finding strongest;     ///< of its severity
+        Timestamp strongest_at{};
+    };
     struct Signal {
         explicit Signal(const SignalModel& model, const Lengths& l)
             : block{l.block},
@@ -67,7 +86,13 @@ struct EnsembleWatch::State {
         Cells cycle_cells;
         double value = missing;                 ///< of the last cell
         double scaled = missing;                ///< the same on the signal's scale
-        std::vector<std::uint32_t> slots_seen;  ///< cells with data, by hour of the cycle
+        Prefix usual;                           ///< what was expected of the blocks of the level
+        std::vector<std::uint32_t> slots_seen;  ///< cells with data, by slot of the cycle
+        std::vector<bool> slots_needed;
+        Timestamp proof_begin{};
+        std::optional<Regression> regression;
+        std::optional<Timestamp> recovered_at;
+        std::size_t cells_calm = 0;  ///< cells with data since a look last found anything
         BlockMean block, fast_block, rough_block;
         std::optional<LevelWatch> level, rough;
         std::optional<SuddenWatch> sudden;
@@ -85,8 +110,10 @@ struct EnsembleWatch::State {
             common.emplace(*model->common, model->lengths);
         }
         open.resize(model->signals.size());
+        load_highest.assign(model->load_signals.size(), missing);
+        load_blocks.assign(model->load_signals.size(), BlockMean{model->lengths.block});
         for (auto& s : signals) {
-            s.slots_seen.assign(slots(), 0);
+            start_proof(s);
         }
         if (model->by_cycles) {
             for (std::size_t i = 0; i < signals.size(); ++i) {
@@ -101,16 +128,22 @@ struct EnsembleWatch::State {
             }
         }
     }
-    Milliseconds slot_length() const { return std::max(model->rhythm.hour(), model->plan.cell); }
-    std::size_t slots() const {
-        return static_cast<std::size_t>(
-            std::max<std::int64_t>(1, model->plan.cycle / slot_length()));
-    }
+    void start_proof(Signal& s);
+    bool is_covered(const Signal& s, std::size_t slot) const;
     double coverage(const Signal& s) const;
+    double load_seen() const;
+    void take_load(std::span<const Cell> cells);
     void take_levels();
     void take_cycle_block();
-    bool regressed(std::size_t i, Severity& severity) const;
-    bool still_off(const EnsembleAlert& alert) const;
+    void end_regression(std::size_t i);
+    bool still_off(std::size_t i, const Regression& r, Milliseconds calm) const;
+    void lacking(std::size_t i, EnsembleJudged& j) const;
+    void effect_of(std::size_t i, EnsembleJudged& j) const;
+    void effect_in_unit(std::size_t i, double effect, double lower, double upper,
+                        std::size_t blocks_back, EnsembleJudged& j) const;
+    EnsembleJudged judged(std::size_t i) const;
+    double margin_of(std::size_t i, std::string_view detector) const;
+    double as_ratio(std::size_t i, std::string_view detector, double effect) const;
 
     void take(std::span<const Cell> cells);
     void take_block(const std::vector<double>& values);
@@ -124,8 +157,8 @@ struct EnsembleWatch::State {
     void look_tails(std::size_t i, double bonus);
     void note(std::size_t i, const SignalModel& m, std::string_view detector, bool up,
               const Evidence10& found, double share, double bonus);
-    void record(std::size_t i, std::string_view detector, bool up, std::size_t level,
-                double effect_ratio, double excess);
+    void record(std::size_t i, const Finding& found);
+    void regress(std::size_t i, const Finding& found, Severity severity);
     void finish();
     double load_at(const std::vector<double>& values,
                    const std::optional<LoadFactor>& factor) const;
@@ -138,6 +171,9 @@ struct EnsembleWatch::State {
     }
 
     std::shared_ptr<const EnsembleModel> model;
+    SeasonClock seasons{model->plan.cycle, model->plan.offsets};
+    std::vector<BlockMean> load_blocks;
+    Values load_highest;  ///< block of each load signal since the upgrade
     std::vector<Signal> signals;
     std::optional<Signal> common;
     std::size_t cells_taken = 0;
@@ -161,15 +197,25 @@ double EnsembleWatch::State::load_at(const std::vector<double>& values,
 }
 
 void EnsembleWatch::State::take(std::span<const Cell> cells) {
-    const auto phase = model->rhythm.cycle_phase(now());
-    const auto slot =
-        std::min(slots() - 1, static_cast<std::size_t>(phase * static_cast<double>(slots())));
+    std::vector<std::size_t> slots;  // that the cell lies in: more than one where it is long
+    for (auto at = now(); at < now() + model->plan.cell; at += seasons.slot_length()) {
+        if (const auto slot = seasons.slot(at)) {
+            slots.push_back(*slot);
+        }
+    }
     ++cells_taken;
     for (std::size_t i = 0; i < signals.size(); ++i) {
-        signals[i].value = value_of(cells[i]);
-        signals[i].scaled = model->signals[i].scale.at(signals[i].value);
-        signals[i].slots_seen[slot] += is_there(cells[i]) ? 1 : 0;
+        auto& s = signals[i];
+        s.value = value_of(cells[i]);
+        s.scaled = model->signals[i].scale.at(s.value);
+        if (is_there(cells[i])) {
+            ++s.cells_calm;
+            for (const auto slot : slots) {
+                ++s.slots_seen[slot];
+            }
+        }
     }
+    take_load(cells);
     if (model->by_cycles) {
         for (std::size_t i = 0; i < signals.size(); ++i) {
             signals[i].cycle_cells.push_back(cells[i]);
@@ -189,6 +235,32 @@ void EnsembleWatch::State::take(std::span<const Cell> cells) {
             }
         }
     }
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+        if (signals[i].regression) {
+            end_regression(i);
+        }
+    }
+}
+
+void EnsembleWatch::State::take_load(std::span<const Cell> cells) {
+    for (std::size_t k = 0; k < load_blocks.size(); ++k) {
+        const auto block = load_blocks[k].add(value_of(cells[model->load_signals[k]]));
+        if (block && !(*block <= load_highest[k])) {
+            load_highest[k] = std::isnan(*block) ? load_highest[k] : *block;
+        }
+    }
+}
+
+/// How much of the usual peak of the load the watch has seen: the middle one of the load signals.
+double EnsembleWatch::State::load_seen() const {
+    Values seen;
+    for (std::size_t k = 0; k < load_highest.size(); ++k) {
+        if (model->load_peaks[k] > 0) {
+            const double highest = std::isnan(load_highest[k]) ? 0 : load_highest[k];
+            seen.push_back(highest / (peak_share * model->load_peaks[k]));
+        }
+    }
+    return seen.empty() ? 1 : std::clamp(median_of(seen), 0.0, 1.0);
 }
 
 /// Adds the cells to the blocks of the sudden and the level channel, and judges those that end.
@@ -246,25 +318,55 @@ void EnsembleWatch::State::take_cycle_block() {
             continue;
         }
         auto& cycle = *signals[i].cycle;
-        cycle.add(block[i], position, load);
+        const auto& known = model->cycles.signals[i];
+        const double residual = cycle.add(block[i], position, load);
+        signals[i].usual.add(std::isnan(residual) ? missing
+                             : known.is_ratio     ? known.profile[position]
+                                                  : block[i] - residual);
         const auto worst = cycle.crossing();
         if (worst.severity >= 0) {
-            record(i, "level", worst.up, static_cast<std::size_t>(worst.severity),
-                   model->signals[i].signal.kind == Kind::ratio
-                       ? worst.effect
-                       : model->signals[i].scale.ratio(worst.effect),
-                   std::log10(worst.ratio));
+            const double beyond = std::abs(worst.effect) - known.tolerated;
+            record(i, {.detector = "level",
+                       .up = worst.up,
+                       .level = static_cast<std::size_t>(worst.severity),
+                       .effect = worst.effect,
+                       .half_width = std::max(0.0, beyond) / worst.ratio,
+                       .window = step * static_cast<std::int64_t>(worst.blocks),
+                       .excess = std::log10(worst.ratio)});
         }
     }
 }
 
-/// Share of the cycle's hours in which the signal had data enough.
+/// A proof needs every slot that occurs in the cycle that begins now.
+void EnsembleWatch::State::start_proof(Signal& s) {
+    s.proof_begin = now();
+    s.slots_seen.assign(seasons.slots(), 0);
+    s.slots_needed = seasons.slots_in({now(), now() + model->plan.cycle});
+    if (s.level) {
+        s.level->restart_proof();
+    }
+    if (s.cycle) {
+        s.cycle->restart_proof();
+    }
+}
+
+bool EnsembleWatch::State::is_covered(const Signal& s, std::size_t slot) const {
+    const double cells = static_cast<double>(seasons.slot_length().count()) /
+                         static_cast<double>(model->plan.cell.count());
+    return s.slots_seen[slot] >= std::max(1.0, slot_seen_share * cells);
+}
+
+/// Share of the cycle's slots in which the signal had data enough.
 double EnsembleWatch::State::coverage(const Signal& s) const {
-    const double needed =
-        std::max(1.0, slot_seen_share * static_cast<double>(slot_length() / model->plan.cell));
-    const auto covered = std::count_if(s.slots_seen.begin(), s.slots_seen.end(),
-                                       [needed](std::uint32_t cells) { return cells >= needed; });
-    return static_cast<double>(covered) / static_cast<double>(s.slots_seen.size());
+    double needed = 0;
+    double covered = 0;
+    for (std::size_t slot = 0; slot < s.slots_seen.size(); ++slot) {
+        if (s.slots_needed[slot]) {
+            ++needed;
+            covered += is_covered(s, slot) ? 1 : 0;
+        }
+    }
+    return needed > 0 ? covered / needed : 0;
 }
 
 void EnsembleWatch::State::take_fast(const std::vector<double>& values) {
@@ -306,7 +408,9 @@ void EnsembleWatch::State::take_block(const std::vector<double>& values) {
             continue;
         }
         const auto& e = m.level->expectation;
-        const double residual = values[i] - e.at(model->rhythm, at, load);
+        const double usual = e.at(model->rhythm, at, load);
+        const double residual = values[i] - usual;
+        s.usual.add(std::isnan(residual) ? missing : usual);
         s.level->add(residual, e.lever(load));
         if (s.level->is_look()) {
             look_level(i, m, s, 0);
@@ -398,61 +502,128 @@ void EnsembleWatch::State::note(std::size_t i, const SignalModel& m, std::string
     if (detector == "fast") {
         effect = m.habit.without_step(effect);
     }
-    const bool of_level =
-        detector == "level" || detector == "fast";  // the others have logs of ratios
-    record(i, detector, up, level, of_level ? m.scale.ratio(effect) : std::expm1(effect),
-           x - limits[level]);
+    const auto hour = static_cast<double>(model->rhythm.hour().count());
+    record(i, {.detector = detector,
+               .up = up,
+               .level = level,
+               .effect = effect,
+               .half_width = std::min(found.half_width, std::abs(effect)),
+               .window = Milliseconds{static_cast<std::int64_t>(found.hours * hour)},
+               .excess = x - limits[level]});
+}
+
+/// The margin on a detector's scale: scatter and peaks have no margin of their own.
+double EnsembleWatch::State::margin_of(std::size_t i, std::string_view detector) const {
+    if (detector != "level" && detector != "fast") {
+        return std::log1p(model->signals[i].signal.margin.relative);
+    }
+    return signals[i].cycle ? model->cycles.signals[i].margin : model->signals[i].margin;
+}
+
+/// Level and fast speak of the level, the others of logs of ratios.
+double EnsembleWatch::State::as_ratio(std::size_t i, std::string_view detector,
+                                      double effect) const {
+    const auto& m = model->signals[i];
+    if (detector != "level" && detector != "fast") {
+        return std::expm1(effect);
+    }
+    return signals[i].cycle && m.signal.kind == Kind::ratio ? effect : m.scale.ratio(effect);
 }
 
 /// Opens an episode, or prolongs the one that is open.
-void EnsembleWatch::State::record(std::size_t i, std::string_view detector, bool up,
-                                  std::size_t level, double effect_ratio, double excess) {
-    const auto severity = std::array{Severity::warn, Severity::page, Severity::rollback}[level];
+void EnsembleWatch::State::record(std::size_t i, const Finding& found) {
+    if (!model->signals[i].signal.judged) {
+        return;
+    }
+    const double sure = std::abs(found.effect) - found.half_width;
+    auto severity = std::array{Severity::warn, Severity::page, Severity::rollback}[found.level];
+    if (severity == Severity::rollback && !(sure > margin_of(i, found.detector))) {
+        severity = Severity::page;
+    }
     const auto at = now();
-    auto& known = open[i][level];
+    auto& known = open[i][found.level];
     if (!known || at - alerts[*known].until > episode_gap()) {
         known = alerts.size();
-        alerts.push_back(
-            {.signal = i, .severity = severity, .at = at, .until = at, .excess = -1e9});
+        alerts.push_back({.signal = i,
+                          .severity = severity,
+                          .level = found.level,
+                          .at = at,
+                          .until = at,
+                          .excess = -1e9});
     }
     auto& alert = alerts[*known];
     alert.until = at;
-    if (excess > alert.excess + 1e-3) {  // saturated evidence differs by rounding alone
-        alert.excess = excess;
-        alert.detector = detector;
-        alert.up = up;
-        alert.effect_ratio = effect_ratio;
+    alert.severity = std::max(alert.severity, severity);
+    if (found.excess > alert.excess + 1e-3) {  // saturated evidence differs by rounding alone
+        alert.excess = found.excess;
+        alert.detector = found.detector;
+        alert.up = found.up;
+        alert.effect_ratio = as_ratio(i, found.detector, found.effect);
+    }
+    regress(i, found, severity);
+}
+
+void EnsembleWatch::State::regress(std::size_t i, const Finding& found, Severity severity) {
+    auto& s = signals[i];
+    s.cells_calm = 0;
+    if (!s.regression) {
+        s.regression = Regression{.severity = severity,
+                                  .since = now(),
+                                  .took = found.window,
+                                  .strongest = found,
+                                  .strongest_at = now()};
+        return;
+    }
+    auto& r = *s.regression;
+    r.took = std::min(r.took, found.window);
+    if (severity > r.severity ||
+        (severity == r.severity && found.excess > r.strongest.excess + 1e-3)) {
+        r.severity = severity;
+        r.strongest = found;
+        r.strongest_at = now();
     }
 }
 
-/// An episode goes on while looks find it, and a shift while it is still there: its last six hours
-/// are worse than tolerated.
-bool EnsembleWatch::State::regressed(std::size_t i, Severity& severity) const {
-    severity = Severity::none;
-    for (const auto& known : open[i]) {
-        if (known && (now() - alerts[*known].until <= episode_gap() || still_off(alerts[*known]))) {
-            severity = alerts[*known].severity;
-        }
+/// A regression ends by evidence: for as long as it took to find, no look found anything and the
+/// level was no worse than tolerated. Cells without data do not count. Its proof starts anew.
+void EnsembleWatch::State::end_regression(std::size_t i) {
+    auto& s = signals[i];
+    const auto& plan = model->plan;
+    const auto block =
+        plan.cell * static_cast<std::int64_t>(s.cycle ? model->cycle_block : model->lengths.block);
+    const auto least = Milliseconds{static_cast<std::int64_t>(
+        calm_hours_min * static_cast<double>(model->rhythm.hour().count()))};
+    const auto calm =
+        std::max({s.regression->took, least, block * static_cast<std::int64_t>(calm_blocks_min)});
+    if (plan.cell * static_cast<std::int64_t>(s.cells_calm) < calm ||
+        still_off(i, *s.regression, calm)) {
+        return;
     }
-    return severity != Severity::none;
+    s.regression.reset();
+    s.recovered_at = now();
+    start_proof(s);
 }
 
-bool EnsembleWatch::State::still_off(const EnsembleAlert& alert) const {
-    const auto& s = signals[alert.signal];
-    const auto& m = model->signals[alert.signal];
-    const double sign = alert.up ? 1 : -1;
-    const auto blocks_in = [this](std::size_t cells) {
-        return static_cast<std::size_t>(episode_gap() / model->plan.cell) / cells + 1;
-    };
-    if (alert.detector != "level" && alert.detector != "fast") {
+bool EnsembleWatch::State::still_off(std::size_t i, const Regression& r, Milliseconds calm) const {
+    if (r.strongest.detector != "level" && r.strongest.detector != "fast") {
         return false;
     }
+    const auto& s = signals[i];
+    const double sign = r.strongest.up ? 1 : -1;
+    const auto blocks_in = [&](std::size_t cells) {
+        return static_cast<std::size_t>(calm / model->plan.cell) / cells;
+    };
+    const auto off = [&](const auto& watch, std::size_t blocks, double tolerated) {
+        const auto there =
+            s.usual.count(s.usual.size() - std::min(blocks, s.usual.size()), s.usual.size());
+        return there < calm_there_share * static_cast<double>(blocks) ||
+               !(sign * watch.recent(blocks) <= tolerated);
+    };
     if (s.cycle) {
-        return sign * s.cycle->recent(blocks_in(model->cycle_block)) >
-               model->cycles.signals[alert.signal].tolerated;
+        return off(*s.cycle, blocks_in(model->cycle_block), model->cycles.signals[i].tolerated);
     }
-    return s.level && sign * s.level->recent(blocks_in(model->lengths.block)) >
-                          m.level->level.settings().tolerated;
+    return s.level && off(*s.level, blocks_in(model->lengths.block),
+                          model->signals[i].level->level.settings().tolerated);
 }
 
 void EnsembleWatch::State::finish() {
@@ -479,28 +650,131 @@ void EnsembleWatch::State::finish() {
     }
 }
 
-namespace {
-
-/// One sentence with the figures that decided.
-std::string reason_of(const SignalModel& m, const EnsembleJudged& j) {
-    if (j.judgement == Judgement::learning) {
-        return fmt::format("{}: nothing to compare with: it was not there before", m.signal.name);
+/// Puts an effect on the scale into the unit, at the level that was usual in the last blocks.
+void EnsembleWatch::State::effect_in_unit(std::size_t i, double effect, double lower, double upper,
+                                          std::size_t blocks_back, EnsembleJudged& j) const {
+    const auto& s = signals[i];
+    const auto& m = model->signals[i];
+    const auto end = s.usual.size();
+    const double usual = s.usual.mean(end - std::min(blocks_back, end), end);
+    const bool share = s.cycle && m.signal.kind == Kind::ratio;
+    const auto value = [&](double e) { return share ? usual * (1 + e) : m.scale.value(usual + e); };
+    const auto step = [&](double ours, double cycles) { return s.cycle ? cycles : ours; };
+    if (std::isnan(usual)) {
+        return;
     }
-    if (j.judgement == Judgement::no_data) {
-        return fmt::format("{}: no data since the upgrade", m.signal.name);
-    }
-    const auto percent = [](double ratio) { return in_words("_ratio", ratio); };
-    auto text = fmt::format("{} is {} ({} to {}) off its usual level; margin {}", m.signal.name,
-                            percent(j.effect_ratio), percent(j.effect_lower_ratio),
-                            percent(j.effect_upper_ratio), percent(j.margin_ratio));
-    if (j.judgement == Judgement::watching) {
-        text += j.coverage_ratio < 1 ? "; not yet proven: needs more of the business cycle"
-                                     : "; not yet proven: needs more evidence";
-    }
-    return text;
+    j.usual = value(0);
+    j.observed = value(effect);
+    j.effect = j.observed - j.usual;
+    j.effect_lower = value(lower) - j.usual;
+    j.effect_upper = value(upper) - j.usual;
+    const double tolerated = m.level ? m.level->level.settings().tolerated : 0;
+    const auto& c = s.cycle ? model->cycles.signals[i] : CycleModel{};
+    j.tolerated = value(step(tolerated, c.tolerated)) - j.usual;
+    j.margin = value(step(m.margin, c.margin)) - j.usual;
 }
 
-}  // namespace
+/// The effect since the proof's start, with its any-time valid interval.
+void EnsembleWatch::State::effect_of(std::size_t i, EnsembleJudged& j) const {
+    const auto& s = signals[i];
+    const auto& m = model->signals[i];
+    const auto fill = [&](const auto& e, double margin, std::size_t blocks) {
+        j.effect_ratio = as_ratio(i, "level", e.effect);
+        j.effect_lower_ratio = as_ratio(i, "level", e.lower);
+        j.effect_upper_ratio = as_ratio(i, "level", e.upper);
+        j.margin_ratio = as_ratio(i, "level", margin);
+        j.blocks = e.blocks;
+        effect_in_unit(i, e.effect, e.lower, e.upper, blocks, j);
+    };
+    j.level = model->plan.levels.close;
+    j.window = {s.proof_begin, now()};
+    if (s.cycle) {
+        fill(s.cycle->since_start(), model->cycles.signals[i].margin,
+             s.usual.size() - std::min(s.usual.size(), s.cycle->proof_begin()));
+        j.effective_blocks = s.cycle->effective_blocks();
+    } else if (m.level) {
+        fill(s.level->since_start(j.level), m.margin, s.level->count() - s.level->proof_begin());
+        j.effective_blocks = s.level->effective_blocks();
+    }
+}
+
+/// What stands between a signal and its proof.
+void EnsembleWatch::State::lacking(std::size_t i, EnsembleJudged& j) const {
+    const auto& s = signals[i];
+    const auto& m = model->signals[i];
+    const double alpha = model->plan.levels.close;
+    std::optional<double> blocks = 0;
+    bool within = true;
+    if (s.cycle) {
+        within = s.cycle->proven();
+        blocks = within ? std::optional{0.0} : s.cycle->blocks_for_proof();
+    } else {
+        for (const bool up : {true, false}) {
+            if (m.has_side(up) && !s.level->within_margin(up, alpha)) {
+                within = false;
+                const auto more = s.level->blocks_for_proof(up, alpha);
+                blocks = blocks && more ? std::optional{std::max(*blocks, *more)} : std::nullopt;
+            }
+        }
+    }
+    const auto block = static_cast<double>((s.cycle ? model->cycle_block : model->lengths.block)) *
+                       static_cast<double>(model->plan.cell.count());
+    if (within) {
+        j.data_needed = Milliseconds{0};
+    } else if (blocks) {
+        j.data_needed =
+            Milliseconds{static_cast<std::int64_t>(std::max(1.0, *blocks - j.blocks) * block)};
+    }
+    for (auto at = now(); at < now() + model->plan.cycle; at += seasons.slot_length()) {
+        const auto slot = seasons.slot(at);
+        if (slot && s.slots_needed[*slot] && !is_covered(s, *slot)) {
+            j.slot_missing = slot;
+            j.covered_at = at + seasons.slot_length();
+        }
+    }
+    j.load_seen_ratio = m.signal.is_load ? 1 : load_seen();
+}
+
+EnsembleJudged EnsembleWatch::State::judged(std::size_t i) const {
+    const auto& s = signals[i];
+    EnsembleJudged j;
+    j.coverage_ratio = coverage(s);
+    j.recovered_at = s.recovered_at;
+    effect_of(i, j);
+    if (s.regression) {
+        const auto& r = *s.regression;
+        const auto& f = r.strongest;
+        j.judgement = Judgement::regressed;
+        j.severity = r.severity;
+        j.regressed_since = r.since;
+        j.detector = f.detector;
+        j.up = f.up;
+        j.spoken_ratio = as_ratio(i, f.detector, f.effect);
+        j.spoken_lower_ratio = as_ratio(i, f.detector, f.effect - f.half_width);
+        j.spoken_upper_ratio = as_ratio(i, f.detector, f.effect + f.half_width);
+        if (f.detector == "level" || f.detector == "fast") {
+            const auto cells = s.cycle ? model->cycle_block : model->lengths.block;
+            const auto block = model->plan.cell * static_cast<std::int64_t>(cells);
+            const auto back = (now() - (r.strongest_at - f.window)) / block;
+            effect_in_unit(i, f.effect, f.effect - f.half_width, f.effect + f.half_width,
+                           static_cast<std::size_t>(std::max<std::int64_t>(1, back)), j);
+        }
+        j.window = {r.strongest_at - f.window, r.strongest_at};
+        return j;
+    }
+    if (!s.cycle && !model->signals[i].level) {
+        return j;  // learning
+    }
+    lacking(i, j);
+    if (j.blocks < 1) {
+        j.judgement = Judgement::no_data;
+        return j;
+    }
+    const bool whole = j.coverage_ratio >= 1 && j.load_seen_ratio >= 1;
+    j.judgement =
+        whole && j.data_needed == Milliseconds{0} ? Judgement::proven : Judgement::watching;
+    return j;
+}
 
 EnsembleWatch::EnsembleWatch(std::shared_ptr<const EnsembleModel> model)
     : state_{std::make_unique<State>(std::move(model))} {}
@@ -526,49 +800,10 @@ std::vector<EnsembleAlert> EnsembleWatch::alerts() const {
 }
 
 std::vector<EnsembleJudged> EnsembleWatch::judged() const {
-    const auto& st = *state_;
-    std::vector<EnsembleJudged> out(st.signals.size());
-    for (std::size_t i = 0; i < out.size(); ++i) {
-        const auto& m = st.model->signals[i];
-        auto& j = out[i];
-        const double coverage = st.coverage(st.signals[i]);
-        j.coverage_ratio = coverage;
-        bool within = false;
-        double blocks = 0;
-        if (st.signals[i].cycle) {
-            const auto e = st.signals[i].cycle->since_start();
-            const auto ratio = [&](double effect) {
-                return m.signal.kind == Kind::ratio ? effect : m.scale.ratio(effect);
-            };
-            j.effect_ratio = ratio(e.effect);
-            j.effect_lower_ratio = ratio(e.lower);
-            j.effect_upper_ratio = ratio(e.upper);
-            j.margin_ratio = ratio(st.model->cycles.signals[i].margin);
-            within = st.signals[i].cycle->proven();
-            blocks = e.blocks;
-        } else if (m.level) {
-            const double alpha = st.model->plan.levels.close;
-            const auto& level = *st.signals[i].level;
-            const auto e = level.since_start(alpha);
-            j.effect_ratio = m.scale.ratio(e.effect);
-            j.effect_lower_ratio = m.scale.ratio(e.lower);
-            j.effect_upper_ratio = m.scale.ratio(e.upper);
-            j.margin_ratio = m.scale.ratio(m.margin);
-            within = (!m.has_side(true) || level.within_margin(true, alpha)) &&
-                     (!m.has_side(false) || level.within_margin(false, alpha));
-            blocks = e.blocks;
-        }
-        const bool known = st.signals[i].cycle || m.level;
-        if (st.regressed(i, j.severity)) {
-            j.judgement = Judgement::regressed;
-        } else if (!known) {
-            j.judgement = Judgement::learning;
-        } else if (blocks < 1) {
-            j.judgement = Judgement::no_data;
-        } else {
-            j.judgement = within && coverage >= 1 ? Judgement::proven : Judgement::watching;
-        }
-        j.reason = reason_of(m, j);
+    std::vector<EnsembleJudged> out;
+    out.reserve(state_->signals.size());
+    for (std::size_t i = 0; i < state_->signals.size(); ++i) {
+        out.push_back(state_->judged(i));
     }
     return out;
 }

@@ -20,6 +20,7 @@ constexpr double prior_windows = 4;      // weight of V(h)'s expected shape
 constexpr double prior_exponent = 0.35;  // V falls like h^-0.46 on real servers; a little careful
 constexpr double freedom_max = 30;       // finite baselines do not prove normal tails
 constexpr double sigma_min = 0.01;
+constexpr double z_95 = 1.96;  // two-sided
 constexpr double high_share = 0.7;
 constexpr double still_share = 0.5;
 constexpr double present_share = 0.7;
@@ -184,16 +185,17 @@ Evidence10 LevelWatch::look(bool up) const {
         const double surprise = student_evidence(mean / error, l.freedom) - l.looks;
         const double evidence = std::max(0.0, surprise) * l.temper;
         if (evidence > best.evidence) {
-            best = {evidence, effect, l.hours};
+            const double half = student_for_normal(z_95, l.freedom) * error * sigma;
+            best = {evidence, effect, l.hours, half};
         }
     }
     return best;
 }
 
-/// Half-width, in scores, of the any-time valid interval of the mean since the start.
+/// Half-width, in scores, of the any-time valid interval of the mean since the proof's start.
 double LevelWatch::half_width(double blocks, double alpha) const {
     const double sigma = model_->sigma();
-    const double lever = lever_.mean(0, count()) / sigma;
+    const double lever = lever_.mean(proof_, count()) / sigma;
     const double error =
         std::sqrt(model_->variance_at(blocks) + model_->load_variance() * lever * lever);
     const double z =
@@ -203,12 +205,12 @@ double LevelWatch::half_width(double blocks, double alpha) const {
 
 LevelWatch::Interval LevelWatch::since_start(double alpha) const {
     Interval out;
-    out.blocks = effect_.count(0, count());
+    out.blocks = effect_.count(proof_, count());
     if (out.blocks < 1) {
         return out;
     }
     const double half = half_width(out.blocks, alpha) * model_->sigma();
-    out.effect = effect_.mean(0, count());
+    out.effect = effect_.mean(proof_, count());
     out.lower = out.effect - half;
     out.upper = out.effect + half;
     return out;
@@ -220,8 +222,27 @@ double LevelWatch::recent(std::size_t blocks) const {
 
 bool LevelWatch::within_margin(bool up, double alpha) const {
     const auto& margin = (up ? up_ : down_).margin;
-    const double blocks = margin.count(0, count());
-    return blocks >= 1 && margin.mean(0, count()) + half_width(blocks, alpha) < 0;
+    const double blocks = margin.count(proof_, count());
+    return blocks >= 1 && margin.mean(proof_, count()) + half_width(blocks, alpha) < 0;
+}
+
+std::optional<double> LevelWatch::blocks_for_proof(bool up, double alpha) const {
+    const auto& margin = (up ? up_ : down_).margin;
+    const double there = margin.count(proof_, count());
+    const double room = there >= 1 ? -margin.mean(proof_, count()) : 0;
+    for (double n = std::max(there, 1.0); room > 0 && n <= 64 * there; n *= 1.1) {
+        if (half_width(n, alpha) < room) {
+            return n;
+        }
+    }
+    return std::nullopt;
+}
+
+double LevelWatch::effective_blocks() const {
+    const double blocks = effect_.count(proof_, count());
+    return blocks < 1
+               ? 0
+               : std::clamp(model_->variance_at(1) / model_->variance_at(blocks), 1.0, blocks);
 }
 
 }  // namespace holdfast::rules

@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "rules/judging/expectation.h"
@@ -11,6 +12,7 @@ struct Evidence10 {
     double evidence = 0;  ///< log10 of how much one look is against "nothing worse than tolerated"
     double effect = 0;    ///< mean over the window, on the scale of the residuals
     double hours = 0;     ///< of the window
+    double half_width = 0;  ///< of the effect's interval at 95 %
 };
 
 /// What the placebo windows of one channel say: how large a window's mean may be by chance.
@@ -76,12 +78,20 @@ public:
         double upper = 0;
         double blocks = 0;
     };
-    /// The mean effect since the start with its any-time valid interval; positive is up.
+    /// What came before proves nothing any more: the proof starts here.
+    void restart_proof() { proof_ = count(); }
+    /// The mean effect since the proof's start with its any-time valid interval; positive is up.
     Interval since_start(double alpha) const;
     /// Mean residual of the last blocks; positive is up.
     double recent(std::size_t blocks) const;
     /// Whether an effect of the margin to that side is ruled out at level `alpha`, at any moment.
     bool within_margin(bool up, double alpha) const;
+    /// How many blocks the proof needs in all if things go on as they are; nothing when the effect
+    /// itself is not below the margin, or 64 times what is there would not do.
+    std::optional<double> blocks_for_proof(bool up, double alpha) const;
+    /// What the blocks since the proof's start are worth, in independent ones.
+    double effective_blocks() const;
+    std::size_t proof_begin() const { return proof_; }
     std::size_t count() const { return effect_.size(); }
 
 private:
@@ -93,6 +103,7 @@ private:
     double half_width(double blocks, double alpha) const;
 
     const LevelModel* model_;
+    std::size_t proof_ = 0;
     Side up_, down_;
     Prefix effect_, lever_;
 };

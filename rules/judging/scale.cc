@@ -32,7 +32,7 @@ double resolution_of(const Values& history) {
 
 }  // namespace
 
-Scale Scale::of(const Values& history, bool may_be_pure) {
+Scale Scale::of(const Values& history, bool may_be_pure, double matters) {
     const bool negative =
         std::any_of(history.begin(), history.end(), [](double v) { return v < 0; });
     const bool positive =
@@ -46,7 +46,12 @@ Scale Scale::of(const Values& history, bool may_be_pure) {
         s.mirrored = true;
         return s;
     }
-    return of_sizes(history, may_be_pure);
+    auto s = of_sizes(history, may_be_pure);
+    if (s.never_left && s.middle == 0 && matters > 0) {
+        s.never_left = false;
+        s.floor = matters;
+    }
+    return s;
 }
 
 /// Of a signal that has values above zero, or is always 0.
@@ -106,6 +111,20 @@ double Scale::ratio(double effect) const {
 
 double Scale::step(double ratio) const {
     return base() > 0 && !never_left ? std::log1p(ratio * level / base()) : std::log1p(ratio);
+}
+
+double Scale::step(const Allowance& allowance) const {
+    return level > 0     ? step(allowance.at(level) / level)
+           : !never_left ? std::log1p(allowance.absolute / base())
+                         : step(allowance.relative);
+}
+
+double Scale::value(double y) const {
+    if (never_left) {
+        return middle;
+    }
+    const double size = std::exp(mirrored ? -y : y) - floor + low;
+    return mirrored ? -size : size;
 }
 
 double Scale::resolution_step() const {

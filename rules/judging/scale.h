@@ -1,6 +1,7 @@
 #pragma once
 #include <optional>
 
+#include "model/signal.h"
 #include "rules/judging/numerics.h"
 
 namespace holdfast::rules {
@@ -21,14 +22,20 @@ struct Scale {
     bool mirrored = false;  ///< all values are negative: the size is judged, with the sign turned
     double resolution = 0;  ///< smallest step of a signal that takes few values; else 0
 
-    /// `may_be_pure`: no floor where the values stay well away from zero.
-    static Scale of(const Values& history, bool may_be_pure);
+    /// `may_be_pure`: no floor where the values stay well away from zero. `matters`: an amount in
+    /// the unit that matters, or 0: it tells how large a step away from zero is where the history
+    /// has nothing but zeros.
+    static Scale of(const Values& history, bool may_be_pure, double matters = 0);
 
     double at(double value) const;
     /// A step `effect` of the scale as a share of the usual level: 0.1 is 10 % more.
     double ratio(double effect) const;
     /// A share of the usual level as a step of the scale.
     double step(double ratio) const;
+    /// The same of an allowance: of the usual level's share and the amount, the larger.
+    double step(const Allowance& allowance) const;
+    /// The value at a point of the scale, in the unit.
+    double value(double y) const;
     /// What one step of a signal with few values is on the scale: less cannot be told from
     /// rounding.
     double resolution_step() const;

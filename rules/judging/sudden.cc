@@ -257,6 +257,9 @@ Evidence10 SuddenWatch::look(bool up) const {
             -std::log10(1 - tail_quantile) + std::log10(most / u) / stage->tail[side];
         out.evidence =
             std::max(0.0, surprise - std::log10(static_cast<double>(model_->stages_.size())));
+        // Where the tail has 2.5 %: what chance alone may add to an effect of this window.
+        const double by_chance = u * std::pow((1 - tail_quantile) / 0.025, stage->tail[side]);
+        out.half_width = out.effect * std::min(1.0, by_chance / most);
     }
     out.hours /= 12;
     return out;

@@ -120,7 +120,8 @@ Evidence10 TailWatch::look() const {
             std::max(0.0, negative_binomial_evidence(count, l.mean, l.variance) - l.looks) *
             l.temper;
         if (evidence > best.evidence) {
-            best = {evidence, std::log(count / std::max(l.mean, 1e-9)), l.hours};
+            best = {evidence, std::log(count / std::max(l.mean, 1e-9)), l.hours,
+                    1.96 * std::sqrt(l.variance) / count};
         }
     }
     return best;

@@ -563,13 +563,12 @@ TEST(ReplayResult, HasTimesInSecondsAndNullForWhatIsNoNumber) {
     said.severity = Severity::page;
     said.effect_ratio = 0.5;
     said.effect_upper_ratio = std::numeric_limits<double>::infinity();
-    said.reason = "because";
     const rules::EnsembleAlert alert{.severity = Severity::page,
                                      .at = at(6000),
                                      .until = at(6060.5),
                                      .detector = "level",
                                      .effect_ratio = std::nan("")};
-    EXPECT_EQ(boost::json::value(replay_result({ensemble_signal(m)}, {alert}, {said})),
+    EXPECT_EQ(boost::json::value(replay_result({ensemble_signal(m)}, {alert}, {said}, {"because"})),
               boost::json::parse(R"({"verdict": "fail",
  "alerts": [{"metric": "m", "severity": "page", "at": 6000, "until": 6060.5, "detector": "level",
              "effect_ratio": null}],

@@ -90,9 +90,6 @@ void expect_same(const EnsembleJudged& a, const EnsembleJudged& b, double tolera
     expect_near(a.effect_upper_ratio, b.effect_upper_ratio, tolerance);
     expect_near(a.margin_ratio, b.margin_ratio, tolerance);
     EXPECT_EQ(a.coverage_ratio, b.coverage_ratio);
-    if (tolerance == 0) {
-        EXPECT_EQ(a.reason, b.reason);
-    }
 }
 void expect_same(const Outcome& a, const Outcome& b, double tolerance = 0) {
     ASSERT_EQ(a.alerts.size(), b.alerts.size());
@@ -102,7 +99,7 @@ void expect_same(const Outcome& a, const Outcome& b, double tolerance = 0) {
     }
     ASSERT_EQ(a.judged.size(), b.judged.size());
     for (std::size_t i = 0; i < a.judged.size(); ++i) {
-        SCOPED_TRACE(a.judged[i].reason);
+        SCOPED_TRACE(::testing::Message() << "signal " << i);
         expect_same(a.judged[i], b.judged[i], tolerance);
     }
 }
@@ -111,11 +108,14 @@ void expect_no_nonsense(const Outcome& outcome) {
     for (const auto& j : outcome.judged) {
         for (const double v : {j.effect_ratio, j.effect_lower_ratio, j.effect_upper_ratio,
                                j.margin_ratio, j.coverage_ratio}) {
-            EXPECT_FALSE(std::isnan(v)) << j.reason;
+            EXPECT_FALSE(std::isnan(v));
         }
         EXPECT_GE(j.coverage_ratio, 0);
         EXPECT_LE(j.coverage_ratio, 1);
-        EXPECT_THAT(j.reason, ::testing::Not(::testing::HasSubstr("nan")));
+    }
+    for (const auto& e : outcome.evidence) {
+        EXPECT_FALSE(e.reason.empty());
+        EXPECT_THAT(e.reason, ::testing::Not(::testing::HasSubstr("nan")));
     }
     for (const auto& a : outcome.alerts) {
         EXPECT_FALSE(std::isnan(a.effect_ratio));
@@ -204,7 +204,7 @@ TEST_P(EitherRegime, WhatStaysWorseStaysRegressed) {
     const auto model = m.learn();
     for (const std::size_t signal : {is_quiet, is_constant, is_bounded, is_integer, is_ratio}) {
         const auto j = watch(model, worsened(m, signal, 1.5)).judged[signal];
-        EXPECT_EQ(j.judgement, Judgement::regressed) << j.reason;
+        EXPECT_EQ(j.judgement, Judgement::regressed);
     }
 }
 
@@ -397,7 +397,7 @@ TEST_P(EitherRegime, ANegativeSignalIsJudgedByItsSize) {
     const auto seen = learn_and_watch(m);
     ASSERT_TRUE(seen.speaks(0));
     EXPECT_FALSE(seen.first(0)->up);  // further below zero
-    EXPECT_NEAR(seen.judged.front().effect_ratio, -0.5, 0.2) << seen.judged.front().reason;
+    EXPECT_NEAR(seen.judged.front().effect_ratio, -0.5, 0.2);
     m = worsened(m, 0, 1.06 / 1.5);  // within the margin, and far out of the noise
     EXPECT_NEAR(learn_and_watch(m).judged.front().effect_ratio, -0.06, 0.03);
 }
@@ -547,7 +547,7 @@ TEST_P(EitherRegime, AWatchCanBeMoved) {
         second.take(m.now(i));
     }
     second.finish();
-    expect_same(watch(model, m), {second.alerts(), second.judged()});
+    expect_same(watch(model, m), {second.alerts(), second.judged(), {}});
 }
 
 // --- proof -------------------------------------------------------------------------------------
@@ -607,7 +607,7 @@ TEST(EnsembleProof, EveryClassIsProvenOrAtLeastNotConvicted) {
     const auto m = one_of_each(Course::weeks(4, 24h * 7), 8);
     const auto seen = learn_and_watch(m);
     for (const std::size_t signal : {is_quiet, is_constant, is_bounded, is_integer, is_ratio}) {
-        EXPECT_EQ(seen.judged[signal].judgement, Judgement::proven) << seen.judged[signal].reason;
+        EXPECT_EQ(seen.judged[signal].judgement, Judgement::proven);
     }
     EXPECT_EQ(seen.count(Severity::page), 0U) << in_words(seen, m);
 }
@@ -622,8 +622,8 @@ TEST(EnsembleProof, WhatIsAlwaysTheSameIsProven) {
         m.add(cost("negative_celsius", Direction::both), constant(c, -7));
         m.add(errors, bad_events(c, 0, 1000, 1));
         for (const auto& j : learn_and_watch(m).judged) {
-            EXPECT_EQ(j.judgement, Judgement::proven) << j.reason;
-            EXPECT_GT(j.margin_ratio, 0) << j.reason;
+            EXPECT_EQ(j.judgement, Judgement::proven);
+            EXPECT_GT(j.margin_ratio, 0);
         }
     }
 }
@@ -631,8 +631,8 @@ TEST(EnsembleProof, WhatIsAlwaysTheSameIsProven) {
 TEST_P(EitherRegime, IntervalsAreFinite) {  // they go into metrics and JSON
     const auto m = one_of_each(course(), 9);
     for (const auto& j : learn_and_watch(m).judged) {
-        EXPECT_TRUE(std::isfinite(j.effect_lower_ratio)) << j.reason;
-        EXPECT_TRUE(std::isfinite(j.effect_upper_ratio)) << j.reason;
+        EXPECT_TRUE(std::isfinite(j.effect_lower_ratio));
+        EXPECT_TRUE(std::isfinite(j.effect_upper_ratio));
     }
 }
 
@@ -840,7 +840,7 @@ TEST_P(EitherRegime, CellsThatAreNoNumbersBlindNobody) {
     for (std::size_t i = 0; i < m.signals.size(); ++i) {
         const auto seen = learn_and_watch(worsened(m, i, 2, 8h));
         expect_no_nonsense(seen);
-        EXPECT_TRUE(seen.speaks(i)) << seen.judged[i].reason;
+        EXPECT_TRUE(seen.speaks(i));
     }
 }
 

@@ -12,6 +12,7 @@
 
 #include "rules/judging/ensemble.h"
 #include "rules/judging/numerics.h"
+#include "rules/judging/reasons.h"
 
 namespace holdfast::rules::testing {
 
@@ -199,6 +200,7 @@ struct Machine {
 struct Outcome {
     std::vector<EnsembleAlert> alerts;
     std::vector<EnsembleJudged> judged;
+    std::vector<Evidence> evidence;
 
     bool speaks(std::size_t signal, Severity least = Severity::page) const {
         return first(signal, least) != nullptr;
@@ -228,7 +230,12 @@ inline Outcome watch(const std::shared_ptr<const EnsembleModel>& model, const Ma
         }
     }
     watching.finish();
-    return {watching.alerts(), watching.judged()};
+    Outcome out{watching.alerts(), watching.judged(), {}};
+    for (std::size_t i = 0; i < out.judged.size(); ++i) {
+        out.evidence.push_back(
+            evidence_of(machine.signals[i], out.judged[i], machine.course.plan(), watching.now()));
+    }
+    return out;
 }
 
 inline Outcome learn_and_watch(const Machine& machine) {
