@@ -9,7 +9,8 @@
 namespace holdfast::storage {
 namespace {
 
-constexpr char format_version = 1;
+constexpr char format_without_delay = 1;
+constexpr char format_version = 2;
 constexpr std::array decimal_scales{1.0, 1e2, 1e6};
 constexpr std::uint64_t raw_scale = 3;
 constexpr double exact_integers = 4503599627370496.0;  // 2^52
@@ -97,11 +98,13 @@ std::optional<double> read_value(Reader& in) {
 
 }  // namespace
 
-std::string encode_row(std::uint64_t epoch, const std::vector<RowValue>& values) {
+std::string encode_row(std::uint64_t epoch, Milliseconds delay,
+                       const std::vector<RowValue>& values) {
     std::string out;
-    out.reserve(12 + values.size() * 6);
+    out.reserve(16 + values.size() * 6);
     out += format_version;
     append_varint(out, epoch);
+    append_varint(out, zigzag(delay.count()));
     append_varint(out, values.size());
     std::int64_t before = 0;
     for (const auto& v : values) {
@@ -116,16 +119,18 @@ Result<DecodedRow> decode_row(std::string_view bytes) {
     const auto corrupt = [&bytes](const char* what) {
         return failure(Errc::corrupt, "row of {} bytes: {}; restore a backup", bytes.size(), what);
     };
-    if (bytes.empty() || bytes.front() != format_version) {
+    if (bytes.empty() ||
+        (bytes.front() != format_version && bytes.front() != format_without_delay)) {
         return corrupt("unknown format version");
     }
     Reader in{bytes.substr(1)};
     const auto epoch = in.varint();
+    const auto delay = bytes.front() == format_version ? in.varint() : std::optional{zigzag(0)};
     const auto count = in.varint();
-    if (!epoch || !count || *count > in.left() / 2) {
+    if (!epoch || !delay || !count || *count > in.left() / 2) {
         return corrupt("bad header");
     }
-    DecodedRow row{.epoch = *epoch};
+    DecodedRow row{.epoch = *epoch, .delay = Milliseconds{unzigzag(*delay)}};
     row.values.reserve(*count);
     std::int64_t before = 0;
     for (std::uint64_t i = 0; i < *count; ++i) {

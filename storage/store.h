@@ -21,6 +21,10 @@ struct Row {
     std::string source;
     Timestamp at{};
     Reading reading;
+    /// When the recorder took it, by its clock; later than `at` by as long as the collector needed.
+    /// What was known at a moment can be told from it. Timestamp{}: not known; the store takes it
+    /// as `at`, and gives `at` back for rows of an older holdfast.
+    Timestamp received{};
 };
 
 struct SampleStatistics {
