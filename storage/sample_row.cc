@@ -6,6 +6,8 @@
 #include <cmath>
 #include <optional>
 
+#include "storage/varint.h"
+
 namespace holdfast::storage {
 namespace {
 
@@ -14,22 +16,6 @@ constexpr char format_version = 2;
 constexpr std::array decimal_scales{1.0, 1e2, 1e6};
 constexpr std::uint64_t raw_scale = 3;
 constexpr double exact_integers = 4503599627370496.0;  // 2^52
-
-std::uint64_t zigzag(std::int64_t value) {
-    return (static_cast<std::uint64_t>(value) << 1U) ^ static_cast<std::uint64_t>(value >> 63U);
-}
-
-std::int64_t unzigzag(std::uint64_t value) {
-    return static_cast<std::int64_t>((value >> 1U) ^ (~(value & 1U) + 1U));
-}
-
-void append_varint(std::string& out, std::uint64_t value) {
-    while (value >= 0x80U) {
-        out += static_cast<char>(value | 0x80U);
-        value >>= 7U;
-    }
-    out += static_cast<char>(value);
-}
 
 void append_value(std::string& out, double value) {
     for (std::size_t scale = 0; scale < decimal_scales.size(); ++scale) {
@@ -50,41 +36,7 @@ void append_value(std::string& out, double value) {
     out.append(reinterpret_cast<const char*>(&bits), sizeof bits);
 }
 
-class Reader {
-public:
-    explicit Reader(std::string_view bytes) : bytes_{bytes} {}
-
-    std::optional<std::uint64_t> varint() {
-        std::uint64_t value = 0;
-        for (unsigned shift = 0; shift < 64 && !bytes_.empty(); shift += 7) {
-            const auto byte = static_cast<unsigned char>(bytes_.front());
-            bytes_.remove_prefix(1);
-            if (shift == 63 && byte > 1) {
-                return std::nullopt;
-            }
-            value |= static_cast<std::uint64_t>(byte & 0x7fU) << shift;
-            if (byte < 0x80U) {
-                return byte == 0 && shift > 0 ? std::nullopt : std::optional{value};
-            }
-        }
-        return std::nullopt;
-    }
-    std::optional<double> raw() {
-        if (bytes_.size() < 8) {
-            return std::nullopt;
-        }
-        const auto bits =
-            boost::endian::load_little_u64(reinterpret_cast<const unsigned char*>(bytes_.data()));
-        bytes_.remove_prefix(8);
-        return std::bit_cast<double>(bits);
-    }
-    std::size_t left() const { return bytes_.size(); }
-
-private:
-    std::string_view bytes_;
-};
-
-std::optional<double> read_value(Reader& in) {
+std::optional<double> read_value(ByteReader& in) {
     const auto tagged = in.varint();
     if (!tagged) {
         return std::nullopt;
@@ -123,7 +75,7 @@ Result<DecodedRow> decode_row(std::string_view bytes) {
         (bytes.front() != format_version && bytes.front() != format_without_delay)) {
         return corrupt("unknown format version");
     }
-    Reader in{bytes.substr(1)};
+    ByteReader in{bytes.substr(1)};
     const auto epoch = in.varint();
     const auto delay = bytes.front() == format_version ? in.varint() : std::optional{zigzag(0)};
     const auto count = in.varint();
