@@ -11,9 +11,10 @@
 namespace holdfast::daemon {
 namespace asio = boost::asio;
 
-Recorder::Recorder(storage::SampleStore& store, asio::thread_pool& store_pool, RowQueue& queue,
-                   SelfMetrics& metrics, Observe observe)
-    : store_{store},
+Recorder::Recorder(Clock& clock, storage::SampleStore& store, asio::thread_pool& store_pool,
+                   RowQueue& queue, SelfMetrics& metrics, Observe observe)
+    : clock_{clock},
+      store_{store},
       pool_{store_pool},
       queue_{queue},
       metrics_{metrics},
@@ -25,6 +26,7 @@ asio::awaitable<void> Recorder::take() {
         if (end) {
             break;
         }
+        row.received = clock_.now();
         const auto shared = std::make_shared<const storage::Row>(std::move(row));
         observe_(shared);
         waiting_.push_back(shared);

@@ -13,9 +13,10 @@
 
 namespace holdfast::daemon {
 
-/// Takes rows from the collectors, shows them to `observe` at once, and appends them to the store.
-/// When the store does not keep up (a full disk), rows wait in memory up to `waiting_max`; then the
-/// oldest are dropped and counted. Collection and judging go on meanwhile.
+/// Takes rows from the collectors, stamps when it took them, shows them to `observe` at once, and
+/// appends them to the store. When the store does not keep up (a full disk), rows wait in memory up
+/// to `waiting_max`; then the oldest are dropped and counted. Collection and judging go on
+/// meanwhile.
 class Recorder {
 public:
     using Observe = std::function<void(const std::shared_ptr<const storage::Row>&)>;
@@ -23,8 +24,8 @@ public:
     static constexpr Milliseconds sync_interval{5000};
 
     /// `store_pool` has one thread: appends and syncs keep their order.
-    Recorder(storage::SampleStore& store, boost::asio::thread_pool& store_pool, RowQueue& queue,
-             SelfMetrics& metrics, Observe observe);
+    Recorder(Clock& clock, storage::SampleStore& store, boost::asio::thread_pool& store_pool,
+             RowQueue& queue, SelfMetrics& metrics, Observe observe);
 
     /// Takes rows until the queue's eof. Ends the writer by and by.
     boost::asio::awaitable<void> take();
@@ -35,6 +36,7 @@ private:
     boost::asio::awaitable<void> append_waiting();
     void update_metrics();
 
+    Clock& clock_;
     storage::SampleStore& store_;
     boost::asio::thread_pool& pool_;
     RowQueue& queue_;

@@ -328,7 +328,7 @@ asio::awaitable<Result<std::shared_ptr<const Baseline>>> Upgrades::learn(Baselin
                  baseline =
                      std::move(*learnt)]() mutable -> Result<std::shared_ptr<const Baseline>> {
         baseline.digest = sha256_hex(storage::canonical_bytes(baseline));
-        if (auto stored = records.put_baseline(baseline); !stored) {
+        if (auto stored = records.put_baseline(baseline, BaselineHistory{}); !stored) {
             return tl::unexpected(stored.error());
         }
         return std::make_shared<const Baseline>(std::move(baseline));

@@ -70,6 +70,7 @@ struct Baseline {
     std::uint64_t rows = 0;   ///< rows of the store that it was made from
     std::string note;         ///< what it lacks, in words
     std::vector<SignalBaseline> signals;
+    std::string history_digest;  ///< SHA-256 of the cells that it was learnt from
     std::string digest;
 };
 

@@ -184,6 +184,7 @@ void fields(V& visit, Like<Baseline> auto& r) {
     visit("rows", r.rows);
     visit("note", r.note);
     visit("signals", r.signals);
+    visit("history_digest", r.history_digest);
     visit("digest", r.digest);
 }
 template <class V>

@@ -3,16 +3,26 @@
 #include <boost/endian/conversion.hpp>
 #include <charconv>
 
+#include "storage/cell_chunk.h"
+#include "storage/history_head.h"
 #include "storage/record_json.h"
 #include "storage/rocks.h"
 #include "storage/store.h"
+#include "storage/varint.h"
 
 namespace holdfast::storage {
 namespace {
 
-enum : std::size_t { upgrades_family, events_family, baselines_family, alerts_family };
+enum : std::size_t {
+    upgrades_family,
+    events_family,
+    baselines_family,
+    alerts_family,
+    baseline_cells_family
+};
 
-std::string big_endian(std::uint64_t value) {
+template <class T>
+std::string big_endian(T value) {
     boost::endian::native_to_big_inplace(value);
     return {reinterpret_cast<const char*>(&value), sizeof value};
 }
@@ -27,6 +37,29 @@ Result<std::string> id_key(const std::string& id) {
     return big_endian(number);
 }
 
+/// Key in column family `baseline_cells`: that of the baseline alone for the head (history_head.h),
+/// and for the chunk of a signal (cell_chunk.h) with its index among the signals, 4 bytes,
+/// big-endian, behind it.
+std::string cells_key(const std::string& baseline_key, std::size_t signal) {
+    return baseline_key + big_endian(static_cast<std::uint32_t>(signal));
+}
+
+Result<void> check(const Baseline& baseline, const BaselineHistory& history) {
+    if (history.signals.size() != baseline.signals.size()) {
+        return failure(Errc::invalid, "store baseline {}: cells of {} signals, expected {}",
+                       baseline.id, history.signals.size(), baseline.signals.size());
+    }
+    const auto cells = head_of(history).cells;
+    for (const auto& signal : history.signals) {
+        if (signal.size() != cells || cells > cells_max) {
+            return failure(Errc::invalid,
+                           "store baseline {}: {} cells of one signal, {} of the first, at most {}",
+                           baseline.id, signal.size(), cells, cells_max);
+        }
+    }
+    return {};
+}
+
 class RocksRecordStore final : public RecordStore {
 public:
     explicit RocksRecordStore(std::unique_ptr<Rocks> rocks) : rocks_{std::move(rocks)} {}
@@ -39,8 +72,8 @@ public:
         rocksdb::WriteBatch batch;
         batch.Put(rocks_->family(upgrades_family), *key, encode_record(upgrade));
         for (const auto& event : events) {
-            batch.Put(rocks_->family(events_family), *key + big_endian(event.sequence),
-                      encode_record(event));
+            batch.Put(rocks_->family(events_family),
+                      *key + big_endian(std::uint64_t{event.sequence}), encode_record(event));
         }
         return write(batch, "store upgrade " + upgrade.id);
     }
@@ -54,32 +87,45 @@ public:
         }
         return read_all<Event>(events_family, *key, "event of " + upgrade);
     }
-    Result<void> put_baseline(const Baseline& baseline) override {
+    Result<void> put_baseline(const Baseline& baseline, const BaselineHistory& history) override {
         const auto key = id_key(baseline.id);
         if (!key) {
             return tl::unexpected(key.error());
         }
         rocksdb::WriteBatch batch;
         batch.Put(rocks_->family(baselines_family), *key, encode_record(baseline));
+        if (history.cell > Milliseconds{0}) {
+            if (auto good = check(baseline, history); !good) {
+                return good;
+            }
+            auto* const family = rocks_->family(baseline_cells_family);
+            batch.Put(family, *key, encode(head_of(history)));
+            for (std::size_t i = 0; i < history.signals.size(); ++i) {
+                batch.Put(family, cells_key(*key, i), encode_cells(history.signals[i]));
+            }
+        }
         return write(batch, "store baseline " + baseline.id);
     }
     Result<Baseline> baseline(const std::string& id) const override {
-        const auto key = id_key(id);
-        if (!key) {
-            return tl::unexpected(key.error());
+        const auto record = baseline_record(id);
+        if (!record) {
+            return tl::unexpected(record.error());
         }
-        std::string value;
-        const auto status = rocks_->db().Get({}, rocks_->family(baselines_family), *key, &value);
-        if (status.IsNotFound()) {
-            return failure(Errc::not_found, "no baseline {}; see 'holdfast baseline list'", id);
-        }
-        if (auto good = checked(status, "read baseline " + id); !good) {
-            return tl::unexpected(good.error());
-        }
-        return decode_record<Baseline>(value);
+        return decode_record<Baseline>(*record);
     }
     Result<std::vector<Baseline>> baselines() const override {
         return read_all<Baseline>(baselines_family, {}, "baseline");
+    }
+    Result<BaselineHistory> baseline_history(const std::string& id) const override {
+        if (const auto known = baseline_record(id); !known) {
+            return tl::unexpected(known.error());
+        }
+        auto history = read_history(id_key(id).value());
+        if (!history) {
+            return tl::unexpected(
+                history.error().while_doing(fmt::format("read the cells of baseline {}", id)));
+        }
+        return history;
     }
     Result<void> put_alerts(const std::vector<Alert>& alerts) override {
         rocksdb::WriteBatch batch;
@@ -100,6 +146,57 @@ public:
     }
 
 private:
+    Result<std::string> baseline_record(const std::string& id) const {
+        const auto key = id_key(id);
+        if (!key) {
+            return tl::unexpected(key.error());
+        }
+        std::string value;
+        const auto status = rocks_->db().Get({}, rocks_->family(baselines_family), *key, &value);
+        if (status.IsNotFound()) {
+            return failure(Errc::not_found, "no baseline {}; see 'holdfast baseline list'", id);
+        }
+        if (auto good = checked(status, "read baseline " + id); !good) {
+            return tl::unexpected(good.error());
+        }
+        return value;
+    }
+    Result<BaselineHistory> read_history(const std::string& key) const {
+        std::unique_ptr<rocksdb::Iterator> it{
+            rocks_->db().NewIterator({}, rocks_->family(baseline_cells_family))};
+        it->Seek(key);
+        const bool found = it->Valid() && it->key() == key;
+        if (auto good = checked(it->status(), "read the head"); !good) {
+            return tl::unexpected(good.error());
+        }
+        if (!found) {
+            return failure(Errc::not_found,
+                           "there are none, an older holdfast took it; take the baseline anew with "
+                           "'holdfast baseline take'");
+        }
+        const auto head = decode_history_head(it->value().ToStringView());
+        if (!head) {
+            return tl::unexpected(head.error());
+        }
+        BaselineHistory history{.begin = head->begin, .cell = head->cell};
+        for (std::size_t i = 0; i < head->signals; ++i) {
+            it->Next();
+            const bool next = it->Valid() && it->key() == cells_key(key, i);
+            if (auto good = checked(it->status(), fmt::format("read signal {}", i)); !good) {
+                return tl::unexpected(good.error());
+            }
+            if (!next) {
+                return failure(Errc::corrupt, "signal {} of {} has none; restore a backup", i,
+                               head->signals);
+            }
+            auto cells = decode_cells(it->value().ToStringView(), head->cells);
+            if (!cells) {
+                return tl::unexpected(cells.error().while_doing(fmt::format("signal {}", i)));
+            }
+            history.signals.push_back(std::move(*cells));
+        }
+        return history;
+    }
     Result<void> write(rocksdb::WriteBatch& batch, std::string_view doing) {
         rocksdb::WriteOptions synced;
         synced.sync = true;
@@ -133,7 +230,11 @@ private:
 Result<std::unique_ptr<RecordStore>> open_record_store(const StoreOptions& options) {
     auto rocks = Rocks::open(
         options.path,
-        {{.name = "upgrades"}, {.name = "events"}, {.name = "baselines"}, {.name = "alerts"}});
+        {{.name = "upgrades"},
+         {.name = "events"},
+         {.name = "baselines"},
+         {.name = "alerts"},
+         {.name = "baseline_cells", .compressed = false}});  // chunks are as small as they get
     if (!rocks) {
         return tl::unexpected(rocks.error());
     }
@@ -144,6 +245,16 @@ std::string canonical_bytes(const Baseline& baseline) {
     auto copy = baseline;
     copy.digest.clear();
     return encode_record(copy);
+}
+
+std::string canonical_bytes(const BaselineHistory& history) {
+    auto out = encode(head_of(history));
+    for (const auto& cells : history.signals) {
+        const auto chunk = encode_cells(cells);
+        append_varint(out, chunk.size());
+        out += chunk;
+    }
+    return out;
 }
 
 }  // namespace holdfast::storage

@@ -73,6 +73,23 @@ bool storable(const Series& series) {
     return !series.metric.empty() && clean(series.metric);
 }
 
+std::uint64_t milliseconds(Timestamp at) {
+    return static_cast<std::uint64_t>(at.time_since_epoch().count());
+}
+
+// Both modulo 2^64: a clock that is centuries off, or bytes that are, must not overflow.
+Milliseconds delay_of(const Row& row) {
+    if (row.received == Timestamp{}) {
+        return Milliseconds{0};
+    }
+    return Milliseconds{
+        static_cast<std::int64_t>(milliseconds(row.received) - milliseconds(row.at))};
+}
+Timestamp after(Timestamp at, Milliseconds delay) {
+    return Timestamp{Milliseconds{
+        static_cast<std::int64_t>(milliseconds(at) + static_cast<std::uint64_t>(delay.count()))}};
+}
+
 class RocksSampleStore final : public SampleStore {
 public:
     RocksSampleStore(std::unique_ptr<Rocks> rocks, std::size_t series_max)
@@ -207,7 +224,7 @@ Result<void> RocksSampleStore::append(const std::vector<std::shared_ptr<const Ro
             samples += values.size();
             batch.Put(rocks_->family(rows_family),
                       encode(RowKey{source_id(row->source, batch), row->at}),
-                      encode_row(row->reading.epoch, values));
+                      encode_row(row->reading.epoch, delay_of(*row), values));
         }
     }
     if (auto written = checked(rocks_->db().Write({}, &batch), "append samples"); !written) {
@@ -282,7 +299,10 @@ Result<Row> RocksSampleStore::decode(std::uint32_t source, Timestamp at,
         return tl::unexpected(decoded.error());
     }
     const std::lock_guard lock{mutex_};
-    Row row{.source = sources_[source], .at = at, .reading = {.epoch = decoded->epoch}};
+    Row row{.source = sources_[source],
+            .at = at,
+            .reading = {.epoch = decoded->epoch},
+            .received = after(at, decoded->delay)};
     row.reading.samples.reserve(decoded->values.size());
     for (const auto& v : decoded->values) {
         if (v.series >= series_.size()) {

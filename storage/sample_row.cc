@@ -6,29 +6,16 @@
 #include <cmath>
 #include <optional>
 
+#include "storage/varint.h"
+
 namespace holdfast::storage {
 namespace {
 
-constexpr char format_version = 1;
+constexpr char format_without_delay = 1;
+constexpr char format_version = 2;
 constexpr std::array decimal_scales{1.0, 1e2, 1e6};
 constexpr std::uint64_t raw_scale = 3;
 constexpr double exact_integers = 4503599627370496.0;  // 2^52
-
-std::uint64_t zigzag(std::int64_t value) {
-    return (static_cast<std::uint64_t>(value) << 1U) ^ static_cast<std::uint64_t>(value >> 63U);
-}
-
-std::int64_t unzigzag(std::uint64_t value) {
-    return static_cast<std::int64_t>((value >> 1U) ^ (~(value & 1U) + 1U));
-}
-
-void append_varint(std::string& out, std::uint64_t value) {
-    while (value >= 0x80U) {
-        out += static_cast<char>(value | 0x80U);
-        value >>= 7U;
-    }
-    out += static_cast<char>(value);
-}
 
 void append_value(std::string& out, double value) {
     for (std::size_t scale = 0; scale < decimal_scales.size(); ++scale) {
@@ -49,41 +36,7 @@ void append_value(std::string& out, double value) {
     out.append(reinterpret_cast<const char*>(&bits), sizeof bits);
 }
 
-class Reader {
-public:
-    explicit Reader(std::string_view bytes) : bytes_{bytes} {}
-
-    std::optional<std::uint64_t> varint() {
-        std::uint64_t value = 0;
-        for (unsigned shift = 0; shift < 64 && !bytes_.empty(); shift += 7) {
-            const auto byte = static_cast<unsigned char>(bytes_.front());
-            bytes_.remove_prefix(1);
-            if (shift == 63 && byte > 1) {
-                return std::nullopt;
-            }
-            value |= static_cast<std::uint64_t>(byte & 0x7fU) << shift;
-            if (byte < 0x80U) {
-                return byte == 0 && shift > 0 ? std::nullopt : std::optional{value};
-            }
-        }
-        return std::nullopt;
-    }
-    std::optional<double> raw() {
-        if (bytes_.size() < 8) {
-            return std::nullopt;
-        }
-        const auto bits =
-            boost::endian::load_little_u64(reinterpret_cast<const unsigned char*>(bytes_.data()));
-        bytes_.remove_prefix(8);
-        return std::bit_cast<double>(bits);
-    }
-    std::size_t left() const { return bytes_.size(); }
-
-private:
-    std::string_view bytes_;
-};
-
-std::optional<double> read_value(Reader& in) {
+std::optional<double> read_value(ByteReader& in) {
     const auto tagged = in.varint();
     if (!tagged) {
         return std::nullopt;
@@ -97,11 +50,13 @@ std::optional<double> read_value(Reader& in) {
 
 }  // namespace
 
-std::string encode_row(std::uint64_t epoch, const std::vector<RowValue>& values) {
+std::string encode_row(std::uint64_t epoch, Milliseconds delay,
+                       const std::vector<RowValue>& values) {
     std::string out;
-    out.reserve(12 + values.size() * 6);
+    out.reserve(16 + values.size() * 6);
     out += format_version;
     append_varint(out, epoch);
+    append_varint(out, zigzag(delay.count()));
     append_varint(out, values.size());
     std::int64_t before = 0;
     for (const auto& v : values) {
@@ -116,16 +71,18 @@ Result<DecodedRow> decode_row(std::string_view bytes) {
     const auto corrupt = [&bytes](const char* what) {
         return failure(Errc::corrupt, "row of {} bytes: {}; restore a backup", bytes.size(), what);
     };
-    if (bytes.empty() || bytes.front() != format_version) {
+    if (bytes.empty() ||
+        (bytes.front() != format_version && bytes.front() != format_without_delay)) {
         return corrupt("unknown format version");
     }
-    Reader in{bytes.substr(1)};
+    ByteReader in{bytes.substr(1)};
     const auto epoch = in.varint();
+    const auto delay = bytes.front() == format_version ? in.varint() : std::optional{zigzag(0)};
     const auto count = in.varint();
-    if (!epoch || !count || *count > in.left() / 2) {
+    if (!epoch || !delay || !count || *count > in.left() / 2) {
         return corrupt("bad header");
     }
-    DecodedRow row{.epoch = *epoch};
+    DecodedRow row{.epoch = *epoch, .delay = Milliseconds{unzigzag(*delay)}};
     row.values.reserve(*count);
     std::int64_t before = 0;
     for (std::uint64_t i = 0; i < *count; ++i) {

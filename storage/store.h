@@ -9,6 +9,7 @@
 
 #include "model/alert.h"
 #include "model/baseline.h"
+#include "model/cells.h"
 #include "model/result.h"
 #include "model/sample.h"
 #include "model/time.h"
@@ -21,6 +22,10 @@ struct Row {
     std::string source;
     Timestamp at{};
     Reading reading;
+    /// When the recorder took it, by its clock; later than `at` by as long as the collector needed.
+    /// What was known at a moment can be told from it. Timestamp{}: not known; the store takes it
+    /// as `at`, and gives `at` back for rows of an older holdfast.
+    Timestamp received{};
 };
 
 struct SampleStatistics {
@@ -69,9 +74,16 @@ public:
     virtual Result<std::vector<Upgrade>> upgrades() const = 0;  ///< in order of their start
     virtual Result<std::vector<Event>> events(const std::string& upgrade) const = 0;
 
-    virtual Result<void> put_baseline(const Baseline& baseline) = 0;
+    /// Writes the baseline and the cells that it was learnt from, together or not at all. A
+    /// baseline is written once. A history whose cells have no length is none, and is not kept.
+    /// Fails with Errc::invalid unless the history has one list of cells per signal of the
+    /// baseline, all of the same length, at most cells_max (storage/cell_chunk.h).
+    virtual Result<void> put_baseline(const Baseline& baseline, const BaselineHistory& history) = 0;
     virtual Result<Baseline> baseline(const std::string& id) const = 0;
     virtual Result<std::vector<Baseline>> baselines() const = 0;  ///< in the order they were taken
+    /// The cells of a baseline, bit for bit. Errc::not_found for one that has none, because an
+    /// older holdfast took it, and for one that there is not.
+    virtual Result<BaselineHistory> baseline_history(const std::string& id) const = 0;
 
     /// Alerts that fire, or have ended and are still resent, or no Alertmanager has taken yet.
     virtual Result<void> put_alerts(const std::vector<Alert>& alerts) = 0;
@@ -91,5 +103,10 @@ Result<std::unique_ptr<RecordStore>> open_record_store(const StoreOptions& optio
 
 /// The bytes that a baseline's digest is of: its stored form without the digest.
 std::string canonical_bytes(const Baseline& baseline);
+
+/// The bytes that a baseline's history_digest is of, from storage/history_head.h and cell_chunk.h:
+/// the head, then for every signal the length of its chunk as a varint and the chunk. All signals
+/// have equally many cells. Histories that are the same bit for bit give the same bytes.
+std::string canonical_bytes(const BaselineHistory& history);
 
 }  // namespace holdfast::storage

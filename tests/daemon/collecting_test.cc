@@ -104,18 +104,26 @@ TEST(NextSlot, SkipsWhatIsLateAndNeverBunches) {
     EXPECT_EQ(grid_before(Timestamp{1'999ms}, 1s), Timestamp{1s});
 }
 
-TEST(Recorder, AppendsAllThatWasQueuedBeforeItEnds) {
+TEST(Recorder, StampsAndAppendsAllThatWasQueuedBeforeItEnds) {
     holdfast::testing::TempDir folder;
     auto store = storage::open_sample_store({.path = folder.path() / "samples"});
     ASSERT_TRUE(store);
     asio::thread_pool pool{1};
     auto metrics = SelfMetrics::make();
+    FakeClock clock{Timestamp{700ms}};
     int observed = 0;
     auto all = [&]() -> asio::awaitable<void> {
         const auto executor = co_await asio::this_coro::executor;
         RowQueue queue{executor, 4};
-        Recorder recorder{**store, pool, queue, metrics,
-                          [&](const std::shared_ptr<const storage::Row>&) { ++observed; }};
+        Recorder recorder{clock,
+                          **store,
+                          pool,
+                          queue,
+                          metrics,
+                          [&](const std::shared_ptr<const storage::Row>& row) {
+                              EXPECT_EQ(row->received, Timestamp{700ms});
+                              ++observed;
+                          }};
         auto send = [&]() -> asio::awaitable<void> {
             const auto series = std::make_shared<const Series>(Series{"x"});
             for (int i = 0; i < 100; ++i) {
@@ -133,6 +141,7 @@ TEST(Recorder, AppendsAllThatWasQueuedBeforeItEnds) {
     int stored = 0;
     ASSERT_TRUE((*store)->scan({Timestamp{0ms}, Timestamp{1s}}, [&](const storage::Row& row) {
         EXPECT_EQ(row.reading.samples.front().value, stored);
+        EXPECT_EQ(row.received, Timestamp{700ms});
         ++stored;
         return true;
     }));

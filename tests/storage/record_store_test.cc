@@ -1,7 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "storage/history_head.h"
 #include "storage/record_json.h"
+#include "storage/rocks.h"
 #include "storage/store.h"
 #include "tests/support/temp_dir.h"
 
@@ -9,6 +13,7 @@ namespace holdfast::storage {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 Upgrade full_upgrade() {
@@ -123,15 +128,113 @@ TEST_F(RecordStoreTest, KeepsBaselinesAndKnowsThoseItDoesNotHave) {
                          .level = SeasonLevel::hour_of_day,
                          .seasons = {{1.0 / 3, 2, 3}},
                          .variances = {{1, 1e-17, 5}}}};
+    baseline.history_digest = "h";
     baseline.digest = "d";
     const auto store = open();
-    ASSERT_TRUE(store->put_baseline(baseline));
+    ASSERT_TRUE(store->put_baseline(baseline, {}));
     const auto back = store->baseline("b1");
     ASSERT_TRUE(back) << back.error().message();
     EXPECT_EQ(encode_record(*back), encode_record(baseline));
     EXPECT_EQ(canonical_bytes(*back), canonical_bytes(baseline));
     EXPECT_EQ(store->baseline("b2").error().code(), Errc::not_found);
     EXPECT_EQ(store->baseline("nonsense").error().code(), Errc::invalid);
+}
+
+Baseline with_signals(std::string id, std::size_t signals) {
+    Baseline baseline{.id = std::move(id)};
+    baseline.signals.resize(signals, {.signal = {"x", {}}});
+    return baseline;
+}
+
+BaselineHistory two_signals() {
+    return {.begin = Timestamp{-5ms},
+            .cell = 5min,
+            .signals = {{{1.0 / 3, 1}, {}, {-0.0, 2}}, {{7, 300}, {8, 300}, {}}}};
+}
+
+TEST_F(RecordStoreTest, KeepsTheCellsOfBaselines) {
+    BaselineHistory other{.begin = Timestamp{1ms}, .cell = 1s, .signals = {{{5, 1}}}};
+    {
+        const auto store = open();
+        ASSERT_TRUE(store->put_baseline(with_signals("b1", 2), two_signals()));
+        ASSERT_TRUE(store->put_baseline(with_signals("b2", 1), other));
+        ASSERT_TRUE(store->put_baseline(with_signals("b3", 0), {.cell = 1s}));
+    }
+    const auto store = open();
+    const auto first = store->baseline_history("b1");
+    ASSERT_TRUE(first) << first.error().message();
+    EXPECT_EQ(*first, two_signals());
+    EXPECT_TRUE(std::signbit(first->signals[0][2].numerator));
+    const auto second = store->baseline_history("b2");
+    ASSERT_TRUE(second) << second.error().message();
+    EXPECT_EQ(*second, other);
+    EXPECT_EQ(store->baseline_history("b3").value(), (BaselineHistory{.cell = 1s}));
+}
+
+TEST_F(RecordStoreTest, SaysWhatToDoAboutABaselineWithoutCells) {
+    const auto store = open();
+    ASSERT_TRUE(store->put_baseline(with_signals("b1", 2), {}));
+    const auto none = store->baseline_history("b1");
+    ASSERT_FALSE(none);
+    EXPECT_EQ(none.error().code(), Errc::not_found);
+    EXPECT_THAT(none.error().message(),
+                AllOf(HasSubstr("b1"), HasSubstr("older holdfast"), HasSubstr("baseline take")));
+    EXPECT_EQ(store->baseline_history("b2").error().code(), Errc::not_found);
+    EXPECT_THAT(store->baseline_history("b2").error().message(), HasSubstr("no baseline b2"));
+    EXPECT_EQ(store->baseline_history("nonsense").error().code(), Errc::invalid);
+}
+
+TEST_F(RecordStoreTest, RefusesCellsThatAreNotThoseOfTheSignals) {
+    const auto store = open();
+    EXPECT_EQ(store->put_baseline(with_signals("b1", 3), two_signals()).error().code(),
+              Errc::invalid);
+    auto ragged = two_signals();
+    ragged.signals[1].pop_back();
+    const auto refused = store->put_baseline(with_signals("b1", 2), ragged);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), Errc::invalid);
+    EXPECT_THAT(refused.error().message(), HasSubstr("2 cells of one signal, 3 of the first"));
+    EXPECT_EQ(store->baseline("b1").error().code(), Errc::not_found);  // together or not at all
+}
+
+TEST_F(RecordStoreTest, OpensAStoreFromBeforeBaselinesKeptTheirCells) {
+    const auto path = folder.path() / "records";
+    ASSERT_TRUE(Rocks::open(
+        path,
+        {{.name = "upgrades"}, {.name = "events"}, {.name = "baselines"}, {.name = "alerts"}}));
+    const auto store = open();
+    ASSERT_TRUE(store->put_baseline(with_signals("b1", 2), two_signals()));
+    EXPECT_EQ(store->baseline_history("b1").value(), two_signals());
+}
+
+TEST(HistoryHead, ComesBackFromItsBytesAndRefusesOthers) {
+    const HistoryHead head{Timestamp::min(), Milliseconds::max(), 300, 8064};
+    const auto bytes = encode(head);
+    EXPECT_EQ(decode_history_head(bytes).value(), head);
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+        EXPECT_EQ(decode_history_head(std::string_view{bytes}.substr(0, size)).error().code(),
+                  Errc::corrupt);
+    }
+    EXPECT_FALSE(decode_history_head(bytes + "x"));
+    EXPECT_FALSE(decode_history_head(encode({.cells = std::size_t{1} << 23U})));
+    EXPECT_FALSE(decode_history_head(encode({.signals = std::size_t{1} << 33U})));
+}
+
+TEST(CanonicalBytes, OfAHistoryTellEveryPartOfItApart) {
+    const auto bytes = canonical_bytes(two_signals());
+    EXPECT_EQ(canonical_bytes(two_signals()), bytes);
+    auto other = two_signals();
+    other.begin += 1ms;
+    EXPECT_NE(canonical_bytes(other), bytes);
+    other = two_signals();
+    other.cell += 1ms;
+    EXPECT_NE(canonical_bytes(other), bytes);
+    other = two_signals();
+    other.signals[0][2].numerator = 0.0;
+    EXPECT_NE(canonical_bytes(other), bytes);
+    other = two_signals();
+    std::swap(other.signals[0], other.signals[1]);
+    EXPECT_NE(canonical_bytes(other), bytes);
 }
 
 TEST_F(RecordStoreTest, KeepsAlertsUntilTheyAreErased) {

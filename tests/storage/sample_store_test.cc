@@ -84,6 +84,24 @@ TEST_F(SampleStoreTest, KeepsSeriesWithLabelsTypeAndEpochThroughAReopen) {
     EXPECT_THAT(epochs, ElementsAre(42, 43));
 }
 
+TEST_F(SampleStoreTest, KnowsWhenARowWasReceived) {
+    const auto store = open();
+    const auto received_after = [](Timestamp at, Timestamp received) {
+        auto out = *row("cpu", at, {{"x", 1}});
+        out.received = received;
+        return std::make_shared<const Row>(std::move(out));
+    };
+    ASSERT_TRUE(store->append(
+        {received_after(day, day + 1500ms), received_after(day + 1h, day + 1h - 20ms),
+         received_after(day + 2h, Timestamp::max()), received_after(day + 3h, Timestamp{})}));
+    std::vector<Timestamp> received;
+    ASSERT_TRUE(store->scan({day, day + 24h}, [&](const Row& r) {
+        received.push_back(r.received);
+        return true;
+    }));
+    EXPECT_THAT(received, ElementsAre(day + 1500ms, day + 1h - 20ms, Timestamp::max(), day + 3h));
+}
+
 TEST_F(SampleStoreTest, CountsSamplesOfSeriesBeyondTheBound) {
     const auto store = open(1);
     ASSERT_TRUE(store->append({row("cpu", day, {{"x", 1}, {"y", 2}})}));
