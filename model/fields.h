@@ -58,6 +58,10 @@ void fields(V& visit, Like<Threshold> auto& r) {
     visit("value", r.value);
     visit("duration", r.duration);
     visit("action", r.action);
+    visit("sort", r.sort);
+    visit("objective", r.objective);
+    visit("window", r.window);
+    visit("short_window", r.short_window);
 }
 template <class V>
 void fields(V& visit, Like<Rule> auto& r) {

@@ -40,6 +40,12 @@ struct Names<Threshold::Side> {
                                       std::pair{Threshold::Side::below, "below"}};
 };
 template <>
+struct Names<Threshold::Sort> {
+    static constexpr std::array table{std::pair{Threshold::Sort::hard, "hard"},
+                                      std::pair{Threshold::Sort::relative, "relative"},
+                                      std::pair{Threshold::Sort::burn_rate, "burn_rate"}};
+};
+template <>
 struct Names<Term::Use> {
     static constexpr std::array table{std::pair{Term::Use::value, "value"},
                                       std::pair{Term::Use::increase, "increase"}};

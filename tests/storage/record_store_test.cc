@@ -33,7 +33,12 @@ Upgrade full_upgrade() {
                 .worse = Direction::both,
                 .tolerated = {0.02, 1.0 / 3},
                 .margin = {0.1, 1e-300},
-                .thresholds = {{Threshold::Side::below, 0.1, 5min, Severity::rollback}},
+                .thresholds = {{Threshold::Side::below, 0.1, 5min, Severity::rollback},
+                               {.value = 14.4,
+                                .sort = Threshold::Sort::burn_rate,
+                                .objective = 0.999,
+                                .window = 1h,
+                                .short_window = 5min}},
                 .required = true,
                 .no_data = NoData::ignore}};
     u.signals = {{.name = "x_seconds",
@@ -70,6 +75,15 @@ TEST(RecordJson, TakesAbsentFieldsAsDefaultsAndIgnoresUnknownOnes) {
     ASSERT_TRUE(older) << older.error().message();
     EXPECT_EQ(older->id, "u1");
     EXPECT_EQ(older->revision, 1);
+}
+
+TEST(RecordJson, TakesThresholdsOfBeforeThereWereSortsForHardOnes) {
+    const auto older = decode_record<Upgrade>(
+        "\x01{\"rules\":[{\"name\":\"a\",\"thresholds\":[{\"side\":\"below\",\"value\":\"0.5\","
+        "\"duration\":1000,\"action\":\"warn\"}]}]}");
+    ASSERT_TRUE(older) << older.error().message();
+    EXPECT_EQ(older->rules.at(0).thresholds.at(0),
+              (Threshold{Threshold::Side::below, 0.5, 1s, Severity::warn, Threshold::Sort::hard}));
 }
 
 TEST(RecordJson, NamesTheFieldThatIsNotOfItsType) {
