@@ -10,6 +10,7 @@
 #include "daemon/http_config.h"
 #include "daemon/threshold_config.h"
 #include "daemon/timezone.h"
+#include "daemon/upgrade_config.h"
 
 namespace holdfast::daemon {
 namespace {
@@ -102,7 +103,6 @@ public:
         });
         set_defaults();
         root.section("collectors", [this](Section& s) { read_collectors(s); });
-        root.section("upgrades", [this](Section& s) { read_upgrades(s); });
         root.section("levels", [this](Section& s) { read_levels(s); });
         config_.signals = default_signals();
         root.sections("signals", [this](Section& s) { read_signal(s); });
@@ -112,6 +112,7 @@ public:
             config_.rules = default_rules();
         }
         root.sections("rules", [this](Section& s) { read_rule(s); });
+        root.section("upgrades", [this](Section& s) { read_upgrades(s); });
         root.section("alerting", [this](Section& s) { read_alerting(s); });
         return std::move(config_);
     }
@@ -279,6 +280,10 @@ private:
         if (u.evaluation_interval < interval_min) {
             s.wrong("evaluation_interval", "must be at least 100ms");
         }
+        read_load(s, u.load);
+        for (const auto& signal : u.load) {
+            definition_of(s, "load", signal);
+        }
     }
 
     void read_levels(Section& s) {
@@ -321,6 +326,7 @@ private:
         read_terms(s, "numerator", signal.numerator);
         read_terms(s, "denominator", signal.denominator);
         s.read("by", signal.by);
+        s.read("load", signal.load);
         if (signal.numerator.empty()) {
             s.wrong("numerator", "is missing");
         }

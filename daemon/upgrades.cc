@@ -443,6 +443,7 @@ asio::awaitable<Result<Started>> Upgrades::start(StartRequest request) {
                     .baseline_id = chosen->id,
                     .rules = config->rules,
                     .signals = config->signals,
+                    .load = config->upgrades.load,
                     .levels = config->levels,
                     .idempotency_key = std::move(request.idempotency_key),
                     .request_digest = std::move(request.digest)};

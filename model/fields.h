@@ -41,6 +41,7 @@ void fields(V& visit, Like<SignalDefinition> auto& r) {
     visit("numerator", r.numerator);
     visit("denominator", r.denominator);
     visit("by", r.by);
+    visit("load", r.load);
 }
 template <class V>
 void fields(V& visit, Like<SignalId> auto& r) {
@@ -134,6 +135,7 @@ void fields(V& visit, Like<Upgrade> auto& r) {
     visit("levels", r.levels);
     visit("rules", r.rules);
     visit("signals", r.signals);
+    visit("load", r.load);
     visit("judgements", r.judgements);
     visit("idempotency_key", r.idempotency_key);
     visit("request_digest", r.request_digest);

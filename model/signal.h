@@ -51,6 +51,8 @@ struct SignalDefinition {
     std::vector<Term> numerator;
     std::vector<Term> denominator;
     std::vector<std::string> by;
+    /// Traffic: asked of the system from outside. It is judged itself, and may explain the others.
+    bool load = false;
     bool operator==(const SignalDefinition&) const = default;
 };
 

@@ -48,6 +48,7 @@ struct Upgrade {
     std::string baseline_id;
     std::vector<Rule> rules;
     std::vector<SignalDefinition> signals;
+    std::vector<std::string> load;  ///< names of signals that are load though nobody defined them
     Levels levels;
     std::string idempotency_key;
     std::string request_digest;  ///< of the body that came with the key

@@ -11,6 +11,7 @@ namespace holdfast::daemon {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -216,6 +217,28 @@ TEST(ParseConfig, RefusesThresholdsThatContradictThemselvesOrCanNeverBeReached) 
                             ", thresholds: [{burn_rate: 2, objective: 99%, window: 1h}]}]"),
                     HasSubstr("needs a signal of kind ratio whose numerator counts bad events"));
     }
+}
+
+TEST(ParseConfig, ReadsWhichSignalsAreLoad) {
+    const auto config = parse_config(R"(
+collectors: {scrape: [{name: shop, url: 'http://127.0.0.1:9102/metrics'}]}
+signals: [{name: orders_per_second, numerator: [{metric: shop_orders_total}], load: true}]
+upgrades: {load: [shop_requests_per_second, shop_jobs_total, queue_length]}
+)",
+                                     "h.yaml");
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_THAT(config->upgrades.load,
+                ElementsAre("shop_requests_per_second", "shop_jobs_per_second", "queue_length"));
+    std::vector<std::string> load;
+    for (const auto& signal : config->signals) {
+        if (signal.load) {
+            load.push_back(signal.name);
+        }
+    }
+    EXPECT_THAT(load, ElementsAre("network_bytes_per_second", "orders_per_second"));
+    EXPECT_THAT(problem("upgrades: {load: [network_byte_per_second]}"),
+                HasSubstr("upgrades.load: no signal 'network_byte_per_second', did you mean "
+                          "'network_bytes_per_second'?"));
 }
 
 TEST(ParseConfig, TellsAllMistakesAtOnce) {

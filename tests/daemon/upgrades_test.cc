@@ -33,7 +33,10 @@ public:
         Config config = *parse_config(R"(
 collectors: {cpu: {interval: 1s}}
 defaults: {interval: 1s}
-upgrades: {cycle: 60s, warmup: 1s}
+upgrades:
+  cycle: 60s
+  warmup: 1s
+  load: [queue_length]
 default_rules: false
 signals: [{name: queue_length, numerator: [{metric: holdfast_queue}], by: [queue]}]
 rules:
@@ -282,6 +285,11 @@ TEST_F(UpgradesTest, SealsBaselinesWithADigestThatSurvives) {
     ASSERT_TRUE(back);
     EXPECT_EQ(back->digest, taken->digest);
     EXPECT_EQ(sha256_hex(storage::canonical_bytes(*back)), taken->digest);
+}
+
+TEST_F(UpgradesTest, CopiesTheLoadOfTheConfigurationIntoTheUpgrade) {
+    const auto upgrade = world->begin();
+    EXPECT_THAT(upgrade.load, ElementsAre("queue_length"));
 }
 
 TEST_F(UpgradesTest, StaysLearningWithLessThanACycleOfBaseline) {

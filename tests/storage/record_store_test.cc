@@ -45,7 +45,9 @@ Upgrade full_upgrade() {
                   .kind = Kind::latency,
                   .numerator = {{{"a_total", {{"m", "1"}}}, Term::Use::increase, -1}},
                   .denominator = {{{"b_total", {}}, Term::Use::increase, 1}},
-                  .by = {"device"}}};
+                  .by = {"device"},
+                  .load = true}};
+    u.load = {"y_per_second"};
     Judged judged{.rule = "latency",
                   .signal = {"x_seconds", {{"device", "sda"}}},
                   .judgement = Judgement::regressed,
@@ -65,6 +67,7 @@ TEST(RecordJson, GivesEveryFieldBackBitForBit) {
     EXPECT_EQ(encode_record(*decoded), bytes);
     EXPECT_EQ(decoded->rules, full_upgrade().rules);
     EXPECT_EQ(decoded->signals, full_upgrade().signals);
+    EXPECT_EQ(decoded->load, full_upgrade().load);
     EXPECT_EQ(decoded->window_end_at, full_upgrade().window_end_at);
     EXPECT_FALSE(decoded->ended_at);
     EXPECT_EQ(decoded->judgements[0].severity, Severity::rollback);
