@@ -5,6 +5,7 @@
 #include "daemon/quantities.h"
 #include "daemon/timezone.h"
 #include "rules/derive.h"
+#include "rules/excluded_time.h"
 #include "rules/learn.h"
 #include "rules/words.h"
 
@@ -13,9 +14,11 @@ namespace {
 
 constexpr int cycles_default = 4;
 constexpr int cycles_max = 64;
+constexpr std::size_t exclusions_named = 3;
 constexpr auto after_end = std::chrono::hours{24 * 400};  // offsets for the watch that follows
 
-Result<Window> window_of(const BaselineRequest& request, const Window& extent) {
+Result<Window> window_of(const BaselineRequest& request, const Window& extent,
+                         const rules::ExcludedTime& excluded) {
     if (request.range > cycles_max * request.cycle) {
         return failure(Errc::invalid, "take a baseline of {}: more than {} cycles of {}",
                        format_duration(request.range), cycles_max, format_duration(request.cycle));
@@ -24,11 +27,19 @@ Result<Window> window_of(const BaselineRequest& request, const Window& extent) {
     if (request.range > Milliseconds{0}) {
         return Window{std::max(end - request.range, extent.begin), end};
     }
-    const auto whole = std::min<std::int64_t>((end - extent.begin) / request.cycle, cycles_default);
+    const auto most = std::min<std::int64_t>((end - extent.begin) / request.cycle, cycles_max);
+    auto whole = std::min<std::int64_t>(most, cycles_default);
+    const auto learnt = [&](const Window& window) {
+        return window.length() - excluded.within(window);
+    };
+    while (whole < most &&
+           learnt({end - whole * request.cycle, end}) < cycles_default * request.cycle) {
+        ++whole;
+    }
     return Window{whole > 0 ? end - whole * request.cycle : extent.begin, end};
 }
 
-std::string note_on(const Baseline& baseline) {
+std::string note_on_length(const Baseline& baseline) {
     if (baseline.whole_cycles < 1) {
         return fmt::format("only {} of the business cycle of {} was recorded: rules stay learning",
                            rules::in_words(baseline.window.length()),
@@ -40,6 +51,26 @@ std::string note_on(const Baseline& baseline) {
                            rules::in_words(baseline.cycle));
     }
     return {};
+}
+
+/// `left out: 2026-11-24T09:30:00Z to 2026-11-24T11:00:00Z (incident 4711) and 2 more`.
+std::string note_on_excluded(const std::vector<Exclusion>& excluded) {
+    std::string out;
+    for (std::size_t i = 0; i < std::min(excluded.size(), exclusions_named); ++i) {
+        out += fmt::format("{}{} to {} ({})", i == 0 ? "left out: " : ", ",
+                           rules::in_words(excluded[i].window.begin),
+                           rules::in_words(excluded[i].window.end), excluded[i].reason);
+    }
+    if (excluded.size() > exclusions_named) {
+        out += fmt::format(" and {} more", excluded.size() - exclusions_named);
+    }
+    return out;
+}
+
+std::string note_on(const Baseline& baseline) {
+    const auto length = note_on_length(baseline);
+    const auto excluded = note_on_excluded(baseline.excluded);
+    return length + (length.empty() || excluded.empty() ? "" : "; ") + excluded;
 }
 
 }  // namespace
@@ -55,7 +86,8 @@ Result<Baseline> learn_baseline(const storage::SampleStore& store, const Baselin
                        "take a baseline: no samples yet; wait for the collectors, see "
                        "'holdfast series list'");
     }
-    const auto window = window_of(request, **extent);
+    const rules::ExcludedTime excluded{request.exclude};
+    const auto window = window_of(request, **extent, excluded);
     if (!window) {
         return tl::unexpected(window.error());
     }
@@ -69,6 +101,7 @@ Result<Baseline> learn_baseline(const storage::SampleStore& store, const Baselin
         .block = rules::block_length(request.cycle, std::min(request.step, request.cycle / 12)),
         .timezone = request.timezone,
         .offsets = std::move(*offsets)};
+    baseline.excluded = rules::exclusions_in(*window, request.exclude);
     baseline.whole_cycles = static_cast<double>(window->length() / request.cycle);
     const rules::SeasonClock clock{request.cycle, baseline.offsets};
     rules::SignalDeriver deriver{request.signals};
@@ -82,7 +115,9 @@ Result<Baseline> learn_baseline(const storage::SampleStore& store, const Baselin
                 learners.emplace_back(deriver.id(next), deriver.definition(next).kind, clock,
                                       baseline.block);
             }
-            learners[index].add(point);
+            if (!excluded.contains(point.at)) {
+                learners[index].add(point);
+            }
         }
         stopped = baseline.rows % 1024 == 0 && cancelled();
         return !stopped;

@@ -284,6 +284,7 @@ private:
         for (const auto& signal : u.load) {
             definition_of(s, "load", signal);
         }
+        read_exclusions(s, u.exclude);
     }
 
     void read_levels(Section& s) {

@@ -158,6 +158,16 @@ void Section::read(const std::string& key, Milliseconds& out) {
     }
 }
 
+void Section::read(const std::string& key, Timestamp& out) {
+    if (const auto node = take(key); node.IsDefined()) {
+        if (const auto value = parse_time(scalar(node))) {
+            out = *value;
+        } else {
+            wrong_type(key, node, "a time such as 2026-11-24T09:30:00Z");
+        }
+    }
+}
+
 void Section::read_amount(const std::string& key, const std::string& signal, double& out) {
     const auto node = take(key);
     if (!node.IsDefined()) {

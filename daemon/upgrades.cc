@@ -11,8 +11,10 @@
 #include "collectors/run_blocking.h"
 #include "daemon/quantities.h"
 #include "daemon/schedule.h"
+#include "daemon/upgrade_config.h"
 #include "daemon/waiting.h"
 #include "model/names.h"
+#include "rules/excluded_time.h"
 #include "rules/verdict.h"
 #include "rules/words.h"
 
@@ -296,6 +298,24 @@ asio::awaitable<Result<void>> Upgrades::commit(Upgrade upgrade, std::vector<Even
     co_return stored;
 }
 
+std::vector<Exclusion> Upgrades::exclusions() const {
+    auto out = config_->upgrades.exclude;
+    for (const auto& [number, upgrade] : upgrades_) {
+        if (auto exclusion = rules::exclusion_of(upgrade, deps_.clock.now())) {
+            out.push_back(std::move(*exclusion));
+        }
+    }
+    if (out.size() > exclusions_max) {
+        std::stable_sort(out.begin(), out.end(), [](const Exclusion& a, const Exclusion& b) {
+            return a.window.end > b.window.end;
+        });
+        spdlog::warn("exclusions left out count={} most={}", out.size() - exclusions_max,
+                     exclusions_max);
+        out.resize(exclusions_max);
+    }
+    return out;
+}
+
 Result<BaselineRequest> Upgrades::baseline_request(
     std::optional<Milliseconds> range, std::optional<Milliseconds> cycle,
     const std::optional<std::string>& timezone) const {
@@ -304,7 +324,8 @@ Result<BaselineRequest> Upgrades::baseline_request(
                             .cycle = cycle.value_or(config_->upgrades.cycle),
                             .timezone = timezone.value_or(config_->upgrades.timezone),
                             .step = longest_interval(config_->collectors),
-                            .signals = config_->signals};
+                            .signals = config_->signals,
+                            .exclude = exclusions()};
     if (request.cycle < std::chrono::seconds{6}) {
         return failure(Errc::invalid, "take a baseline: cycle {} is too short, at least 6s",
                        format_duration(request.cycle));

@@ -97,6 +97,8 @@ private:
         std::size_t dropped = 0;
     };
 
+    /// What no baseline learns: of the configuration and of earlier upgrades; the newest 1,000.
+    std::vector<Exclusion> exclusions() const;
     Result<BaselineRequest> baseline_request(std::optional<Milliseconds> range,
                                              std::optional<Milliseconds> cycle,
                                              const std::optional<std::string>& timezone) const;

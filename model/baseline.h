@@ -57,7 +57,15 @@ struct SignalBaseline {
     double maximum = 0;
 };
 
-/// An immutable summary of the behaviour in `window`. `digest` is the SHA-256 of everything else.
+/// Time that is no usual behaviour: an incident, a holiday, another upgrade.
+struct Exclusion {
+    Window window{};
+    std::string reason;
+    bool operator==(const Exclusion&) const = default;
+};
+
+/// An immutable summary of the behaviour in `window`, without what is `excluded` of it (listed by
+/// begin). `digest` is the SHA-256 of everything else.
 struct Baseline {
     std::string id;  ///< "b1", "b2", …: in the order they were taken
     Timestamp taken_at{};
@@ -69,6 +77,7 @@ struct Baseline {
     double whole_cycles = 0;  ///< length of the data over the cycle, rounded down
     std::uint64_t rows = 0;   ///< rows of the store that it was made from
     std::string note;         ///< what it lacks, in words
+    std::vector<Exclusion> excluded;
     std::vector<SignalBaseline> signals;
     std::string digest;
 };

@@ -178,6 +178,11 @@ void fields(V& visit, Like<SignalBaseline> auto& r) {
     visit("maximum", r.maximum);
 }
 template <class V>
+void fields(V& visit, Like<Exclusion> auto& r) {
+    visit("window", r.window);
+    visit("reason", r.reason);
+}
+template <class V>
 void fields(V& visit, Like<Baseline> auto& r) {
     visit("id", r.id);
     visit("taken_at", r.taken_at);
@@ -189,6 +194,7 @@ void fields(V& visit, Like<Baseline> auto& r) {
     visit("whole_cycles", r.whole_cycles);
     visit("rows", r.rows);
     visit("note", r.note);
+    visit("excluded", r.excluded);
     visit("signals", r.signals);
     visit("digest", r.digest);
 }

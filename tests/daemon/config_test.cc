@@ -241,6 +241,37 @@ upgrades: {load: [shop_requests_per_second, shop_jobs_total, queue_length]}
                           "'network_bytes_per_second'?"));
 }
 
+TEST(ParseConfig, ReadsWhatNoBaselineLearns) {
+    const auto config = parse_config(R"(
+upgrades:
+  exclude:
+    - {from: 2026-11-24T09:30:00Z, to: 2026-11-24T12:00:00+01:00, reason: incident 4711}
+    - {from: 2026-12-24T00:00:00Z, to: 2026-12-27T00:00:00Z, reason: Christmas}
+)",
+                                     "h.yaml");
+    ASSERT_TRUE(config) << config.error().message();
+    ASSERT_EQ(config->upgrades.exclude.size(), 2);
+    EXPECT_EQ(config->upgrades.exclude[0].window.length(), 90min);
+    EXPECT_EQ(config->upgrades.exclude[1].reason, "Christmas");
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"{from: 2026-11-24T09:30:00Z, to: 2026-11-24T09:30:00Z, reason: a}",
+         "upgrades.exclude[0].to: must be after 'from'"},
+        {"{from: 2026-11-24T09:30:00Z, reason: a}", "upgrades.exclude[0].to: is missing"},
+        {"{from: yesterday, to: 2026-11-24T09:30:00Z, reason: a}",
+         "upgrades.exclude[0].from: expected a time such as 2026-11-24T09:30:00Z, got 'yesterday'"},
+        {"{from: 2026-11-24T09:30:00Z, to: 2026-11-25T09:30:00Z}",
+         "upgrades.exclude[0].reason: is missing"},
+    };
+    for (const auto& [yaml, expected] : cases) {
+        EXPECT_THAT(problem("upgrades: {exclude: [" + yaml + "]}"), HasSubstr(expected)) << yaml;
+    }
+    std::string many = "upgrades: {exclude: [";
+    for (int i = 0; i < 1'001; ++i) {
+        many += "{from: 0, to: 1, reason: a},";
+    }
+    EXPECT_THAT(problem(many + "]}"), HasSubstr("upgrades.exclude: has 1001 items, at most 1000"));
+}
+
 TEST(ParseConfig, TellsAllMistakesAtOnce) {
     const auto all = problem("storage: {retention: 1h}\nfoo: 1\nlevels: {page: 7}\n");
     EXPECT_THAT(all, HasSubstr("h.yaml:1:"));

@@ -37,6 +37,7 @@ upgrades:
   cycle: 60s
   warmup: 1s
   load: [queue_length]
+  exclude: [{from: 2024-10-04T00:00:30Z, to: 2024-10-04T00:00:40Z, reason: incident 4711}]
 default_rules: false
 signals: [{name: queue_length, numerator: [{metric: holdfast_queue}], by: [queue]}]
 rules:
@@ -290,6 +291,34 @@ TEST_F(UpgradesTest, SealsBaselinesWithADigestThatSurvives) {
 TEST_F(UpgradesTest, CopiesTheLoadOfTheConfigurationIntoTheUpgrade) {
     const auto upgrade = world->begin();
     EXPECT_THAT(upgrade.load, ElementsAre("queue_length"));
+}
+
+TEST_F(UpgradesTest, LearnsNeitherIncidentsNorWindowsNorWhatWasRolledBack) {
+    const auto take = [this] {
+        auto taken =
+            world->run(world->upgrades->take_baseline(std::nullopt, std::nullopt, std::nullopt));
+        EXPECT_TRUE(taken) << taken.error().message();
+        return *taken;
+    };
+    const auto before = take();
+    ASSERT_EQ(before.excluded.size(), 1);
+    EXPECT_EQ(before.excluded[0].reason, "incident 4711");
+    const auto began = world->clock.now();
+    world->begin(false);
+    world->live(5s, 50);
+    ASSERT_TRUE(
+        world->run(world->upgrades->transition("u1", rules::Transition::window_end, "me", "")));
+    const auto window_end = world->clock.now();
+    world->live(60s, 20);
+    EXPECT_EQ(take().excluded.back(), (Exclusion{{began, window_end}, "upgrade u1"}));
+    ASSERT_TRUE(
+        world->run(world->upgrades->transition("u1", rules::Transition::roll_back, "me", "slow")));
+    const auto ended = world->clock.now();
+    world->live(5s, 10);
+    const auto after = take();
+    EXPECT_EQ(after.excluded.back(), (Exclusion{{began, ended}, "upgrade u1"}));
+    EXPECT_THAT(after.note, HasSubstr("(upgrade u1)"));
+    EXPECT_LT(after.signals.at(0).maximum, 11);  // neither of the 50s nor of the 20s
 }
 
 TEST_F(UpgradesTest, StaysLearningWithLessThanACycleOfBaseline) {

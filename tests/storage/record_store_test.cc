@@ -140,6 +140,7 @@ TEST_F(RecordStoreTest, KeepsBaselinesAndKnowsThoseItDoesNotHave) {
                          .level = SeasonLevel::hour_of_day,
                          .seasons = {{1.0 / 3, 2, 3}},
                          .variances = {{1, 1e-17, 5}}}};
+    baseline.excluded = {{{Timestamp{1ms}, Timestamp{2ms}}, "incident"}};
     baseline.digest = "d";
     const auto store = open();
     ASSERT_TRUE(store->put_baseline(baseline));
