@@ -285,6 +285,9 @@ private:
             definition_of(s, "load", signal);
         }
         read_exclusions(s, u.exclude);
+        read_jobs(s, u.jobs, [this](Section& job, const std::string& signal) {
+            definition_of(job, "signal", signal);
+        });
     }
 
     void read_levels(Section& s) {

@@ -57,6 +57,7 @@ struct UpgradeDefaults {
     Milliseconds evaluation_interval{1000};
     std::vector<std::string> load;   ///< as Upgrade::load
     std::vector<Exclusion> exclude;  ///< never learnt
+    std::vector<Job> jobs;
 };
 
 /// What the configuration file says; every field has the value of a daemon without one.

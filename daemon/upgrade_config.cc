@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace holdfast::daemon {
 namespace {
 
@@ -21,6 +23,18 @@ void read_text(Section& s, const char* key, std::string& out) {
                          ? std::string{"is missing"}
                          : fmt::format("has {} characters, at most {}", out.size(), text_max));
     }
+}
+
+void read_bound(Section& s, Job& job) {
+    const bool above = s.has("above");
+    s.read_amount("above", job.signal, job.value);
+    if (above == s.has("below")) {
+        s.take("below");
+        s.wrong(above ? "below" : "above", "a job has either 'above' or 'below'");
+        return;
+    }
+    s.read_amount("below", job.signal, job.value);
+    job.side = above ? Threshold::Side::above : Threshold::Side::below;
 }
 
 }  // namespace
@@ -53,6 +67,26 @@ void read_exclusions(Section& section, std::vector<Exclusion>& out) {
         out.push_back(std::move(exclusion));
     });
     check_size(section, "exclude", out, exclusions_max);
+}
+
+void read_jobs(Section& section, std::vector<Job>& out,
+               const std::function<void(Section&, const std::string&)>& check_signal) {
+    section.sections("jobs", [&](Section& s) {
+        Job job;
+        read_text(s, "name", job.name);
+        if (std::any_of(out.begin(), out.end(),
+                        [&](const Job& other) { return other.name == job.name; })) {
+            s.wrong("name", fmt::format("'{}' is there twice", job.name));
+        }
+        read_text(s, "signal", job.signal);
+        if (!job.signal.empty()) {
+            check_signal(s, job.signal);
+        }
+        s.read("match", job.match);
+        read_bound(s, job);
+        out.push_back(std::move(job));
+    });
+    check_size(section, "jobs", out, jobs_max);
 }
 
 }  // namespace holdfast::daemon

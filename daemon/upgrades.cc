@@ -465,6 +465,7 @@ asio::awaitable<Result<Started>> Upgrades::start(StartRequest request) {
                     .rules = config->rules,
                     .signals = config->signals,
                     .load = config->upgrades.load,
+                    .jobs = config->upgrades.jobs,
                     .levels = config->levels,
                     .idempotency_key = std::move(request.idempotency_key),
                     .request_digest = std::move(request.digest)};

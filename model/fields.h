@@ -114,6 +114,14 @@ void fields(V& visit, Like<Levels> auto& r) {
     visit("close", r.close);
 }
 template <class V>
+void fields(V& visit, Like<Job> auto& r) {
+    visit("name", r.name);
+    visit("signal", r.signal);
+    visit("match", r.match);
+    visit("side", r.side);
+    visit("value", r.value);
+}
+template <class V>
 void fields(V& visit, Like<Upgrade> auto& r) {
     visit("id", r.id);
     visit("phase", r.phase);
@@ -136,6 +144,7 @@ void fields(V& visit, Like<Upgrade> auto& r) {
     visit("rules", r.rules);
     visit("signals", r.signals);
     visit("load", r.load);
+    visit("jobs", r.jobs);
     visit("judgements", r.judgements);
     visit("idempotency_key", r.idempotency_key);
     visit("request_digest", r.request_digest);

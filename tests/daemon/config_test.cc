@@ -272,6 +272,42 @@ upgrades:
     EXPECT_THAT(problem(many + "]}"), HasSubstr("upgrades.exclude: has 1001 items, at most 1000"));
 }
 
+TEST(ParseConfig, ReadsTheJobsOfTheCycle) {
+    const auto config = parse_config(R"(
+upgrades:
+  jobs:
+    - {name: backup, signal: disk_bytes_per_second, match: {device: sda}, above: 50MiB}
+    - {name: settlement, signal: log_lines_per_second, below: 1}
+)",
+                                     "h.yaml");
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_THAT(
+        config->upgrades.jobs,
+        ElementsAre(Job{"backup",
+                        "disk_bytes_per_second",
+                        {{"device", "sda"}},
+                        Threshold::Side::above,
+                        50.0 * 1024 * 1024},
+                    Job{"settlement", "log_lines_per_second", {}, Threshold::Side::below, 1}));
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"{signal: cpu_busy_ratio, above: 1}", "upgrades.jobs[0].name: is missing"},
+        {"{name: a, above: 1}", "upgrades.jobs[0].signal: is missing"},
+        {"{name: a, signal: cpu_bussy_ratio, above: 1}",
+         "no signal 'cpu_bussy_ratio', did you mean 'cpu_busy_ratio'?"},
+        {"{name: a, signal: cpu_busy_ratio}",
+         "upgrades.jobs[0].above: a job has either 'above' or 'below'"},
+        {"{name: a, signal: cpu_busy_ratio, above: 1, below: 2}",
+         "upgrades.jobs[0].below: a job has either 'above' or 'below'"},
+        {"{name: a, signal: cpu_busy_ratio, above: 2s}",
+         "'2s' is no amount in the unit of cpu_busy_ratio"},
+        {"{name: a, signal: cpu_busy_ratio, above: 1}, {name: a, signal: cpu_busy_ratio, above: 1}",
+         "upgrades.jobs[1].name: 'a' is there twice"},
+    };
+    for (const auto& [yaml, expected] : cases) {
+        EXPECT_THAT(problem("upgrades: {jobs: [" + yaml + "]}"), HasSubstr(expected)) << yaml;
+    }
+}
+
 TEST(ParseConfig, TellsAllMistakesAtOnce) {
     const auto all = problem("storage: {retention: 1h}\nfoo: 1\nlevels: {page: 7}\n");
     EXPECT_THAT(all, HasSubstr("h.yaml:1:"));

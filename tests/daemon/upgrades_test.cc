@@ -38,6 +38,7 @@ upgrades:
   warmup: 1s
   load: [queue_length]
   exclude: [{from: 2024-10-04T00:00:30Z, to: 2024-10-04T00:00:40Z, reason: incident 4711}]
+  jobs: [{name: backup, signal: queue_length, above: 99}]
 default_rules: false
 signals: [{name: queue_length, numerator: [{metric: holdfast_queue}], by: [queue]}]
 rules:
@@ -288,9 +289,11 @@ TEST_F(UpgradesTest, SealsBaselinesWithADigestThatSurvives) {
     EXPECT_EQ(sha256_hex(storage::canonical_bytes(*back)), taken->digest);
 }
 
-TEST_F(UpgradesTest, CopiesTheLoadOfTheConfigurationIntoTheUpgrade) {
+TEST_F(UpgradesTest, CopiesLoadAndJobsOfTheConfigurationIntoTheUpgrade) {
     const auto upgrade = world->begin();
     EXPECT_THAT(upgrade.load, ElementsAre("queue_length"));
+    EXPECT_THAT(upgrade.jobs,
+                ElementsAre(Job{"backup", "queue_length", {}, Threshold::Side::above, 99}));
 }
 
 TEST_F(UpgradesTest, LearnsNeitherIncidentsNorWindowsNorWhatWasRolledBack) {

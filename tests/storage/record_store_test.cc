@@ -48,6 +48,7 @@ Upgrade full_upgrade() {
                   .by = {"device"},
                   .load = true}};
     u.load = {"y_per_second"};
+    u.jobs = {{"backup", "x_seconds", {{"device", "sda"}}, Threshold::Side::below, 1.0 / 3}};
     Judged judged{.rule = "latency",
                   .signal = {"x_seconds", {{"device", "sda"}}},
                   .judgement = Judgement::regressed,
@@ -68,6 +69,7 @@ TEST(RecordJson, GivesEveryFieldBackBitForBit) {
     EXPECT_EQ(decoded->rules, full_upgrade().rules);
     EXPECT_EQ(decoded->signals, full_upgrade().signals);
     EXPECT_EQ(decoded->load, full_upgrade().load);
+    EXPECT_EQ(decoded->jobs, full_upgrade().jobs);
     EXPECT_EQ(decoded->window_end_at, full_upgrade().window_end_at);
     EXPECT_FALSE(decoded->ended_at);
     EXPECT_EQ(decoded->judgements[0].severity, Severity::rollback);
