@@ -55,7 +55,7 @@ ServerResponse no_such_path(const std::string& path) {
 json::value upgrade_summary(const Upgrade& upgrade) {
     auto out = api_json(upgrade).as_object();
     for (const auto* key :
-         {"rules", "signals", "judgements", "idempotency_key", "request_digest"}) {
+         {"rules", "signals", "load", "jobs", "judgements", "idempotency_key", "request_digest"}) {
         out.erase(key);
     }
     return out;
@@ -86,6 +86,8 @@ json::array missing_json(const Upgrade& upgrade) {
 json::value upgrade_json(const Upgrade& upgrade) {
     auto out = upgrade_summary(upgrade).as_object();
     out["rules"] = api_json(upgrade.rules);
+    out["load"] = api_json(upgrade.load);
+    out["jobs"] = api_json(upgrade.jobs);
     json::array judgements;
     for (const auto& judged : upgrade.judgements) {
         judgements.push_back(judged_json(judged));

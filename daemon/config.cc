@@ -8,7 +8,9 @@
 #include "daemon/config_reader.h"
 #include "daemon/default_signals.h"
 #include "daemon/http_config.h"
+#include "daemon/threshold_config.h"
 #include "daemon/timezone.h"
+#include "daemon/upgrade_config.h"
 
 namespace holdfast::daemon {
 namespace {
@@ -75,23 +77,7 @@ void read_allowance(Section& section, const std::string& key, const std::string&
     out = {};
     section.section(key, [&](Section& inner) {
         inner.read("relative", out.relative);
-        const auto absolute = inner.take("absolute");
-        if (!absolute.IsDefined()) {
-            return;
-        }
-        const auto text = absolute.IsScalar() ? absolute.Scalar() : std::string{};
-        if (const auto number = parse_share(text)) {
-            out.absolute = *number;
-        } else if (const auto duration = parse_duration(text);
-                   duration && signal.ends_with("_seconds")) {
-            out.absolute = std::chrono::duration<double>(*duration).count();
-        } else if (const auto bytes = parse_bytes(text);
-                   bytes && signal.find("_bytes") != std::string::npos) {
-            out.absolute = static_cast<double>(*bytes);
-        } else {
-            inner.wrong("absolute",
-                        fmt::format("'{}' is no amount in the unit of {}", text, signal));
-        }
+        inner.read_amount("absolute", signal, out.absolute);
     });
     if (out.relative < 0 || out.absolute < 0) {
         section.wrong(key, "must not be negative");
@@ -117,7 +103,6 @@ public:
         });
         set_defaults();
         root.section("collectors", [this](Section& s) { read_collectors(s); });
-        root.section("upgrades", [this](Section& s) { read_upgrades(s); });
         root.section("levels", [this](Section& s) { read_levels(s); });
         config_.signals = default_signals();
         root.sections("signals", [this](Section& s) { read_signal(s); });
@@ -127,6 +112,7 @@ public:
             config_.rules = default_rules();
         }
         root.sections("rules", [this](Section& s) { read_rule(s); });
+        root.section("upgrades", [this](Section& s) { read_upgrades(s); });
         root.section("alerting", [this](Section& s) { read_alerting(s); });
         return std::move(config_);
     }
@@ -294,6 +280,14 @@ private:
         if (u.evaluation_interval < interval_min) {
             s.wrong("evaluation_interval", "must be at least 100ms");
         }
+        read_load(s, u.load);
+        for (const auto& signal : u.load) {
+            definition_of(s, "load", signal);
+        }
+        read_exclusions(s, u.exclude);
+        read_jobs(s, u.jobs, [this](Section& job, const std::string& signal) {
+            definition_of(job, "signal", signal);
+        });
     }
 
     void read_levels(Section& s) {
@@ -336,6 +330,7 @@ private:
         read_terms(s, "numerator", signal.numerator);
         read_terms(s, "denominator", signal.denominator);
         s.read("by", signal.by);
+        s.read("load", signal.load);
         if (signal.numerator.empty()) {
             s.wrong("numerator", "is missing");
         }
@@ -355,29 +350,38 @@ private:
         }
     }
 
+    /// The definition of the signal that `key` names. None: an error where nothing is scraped,
+    /// since no signal can have that name then.
+    const SignalDefinition* definition_of(Section& s, const std::string& key,
+                                          const std::string& signal) {
+        std::set<std::string> known;
+        for (const auto& definition : config_.signals) {
+            if (definition.name == signal) {
+                return &definition;
+            }
+            known.insert(definition.name);
+        }
+        if (config_.collectors.scrapes.empty()) {
+            const auto guess = nearest(signal, known);
+            s.wrong(key, fmt::format("no signal '{}'{}", signal,
+                                     guess.empty() ? "; see docs/signals.md"
+                                                   : ", did you mean '" + guess + "'?"));
+        }
+        return nullptr;
+    }
+
     void read_rule(Section& s) {
         Rule rule;
         require_name(s, rule.name);
         rule.signal = rule.name;
         s.read("signal", rule.signal);
-        const auto definition =
-            std::find_if(config_.signals.begin(), config_.signals.end(),
-                         [&](const SignalDefinition& other) { return other.name == rule.signal; });
-        if (definition != config_.signals.end()) {
+        const auto* const definition = definition_of(s, "signal", rule.signal);
+        if (definition != nullptr) {
             rule.worse = definition->worse;
             if (definition->kind == Kind::ratio || definition->kind == Kind::count) {
                 rule.tolerated = {0.05, 0};
                 rule.margin = {0.50, 0};
             }
-        } else if (config_.collectors.scrapes.empty()) {
-            std::set<std::string> known;
-            for (const auto& other : config_.signals) {
-                known.insert(other.name);
-            }
-            const auto guess = nearest(rule.signal, known);
-            s.wrong("signal", fmt::format("no signal '{}'{}", rule.signal,
-                                          guess.empty() ? "; see docs/signals.md"
-                                                        : ", did you mean '" + guess + "'?"));
         }
         s.read("match", rule.match);
         s.read_name("worse", rule.worse);
@@ -389,39 +393,11 @@ private:
         }
         s.read("required", rule.required);
         s.read_name("no_data", rule.no_data);
-        s.sections("thresholds", [&](Section& t) { read_threshold(t, rule); });
+        s.sections("thresholds", [&](Section& t) {
+            rule.thresholds.push_back(read_threshold(t, rule.signal, definition));
+        });
         std::erase_if(config_.rules, [&](const Rule& other) { return other.name == rule.name; });
         config_.rules.push_back(std::move(rule));
-    }
-
-    void read_threshold(Section& s, Rule& rule) {
-        Threshold threshold;
-        const bool over = s.has("above");
-        if (over == s.has("below")) {
-            s.wrong("above", "a threshold has either 'above' or 'below'");
-        }
-        threshold.side = over ? Threshold::Side::above : Threshold::Side::below;
-        const auto* const key = over ? "above" : "below";
-        const auto node = s.take(key);
-        s.take(over ? "below" : "above");
-        const auto text = node.IsDefined() && node.IsScalar() ? node.Scalar() : std::string{};
-        if (const auto number = parse_share(text)) {
-            threshold.value = *number;
-        } else if (const auto duration = parse_duration(text);
-                   duration && rule.signal.ends_with("_seconds")) {
-            threshold.value = std::chrono::duration<double>(*duration).count();
-        } else if (const auto bytes = parse_bytes(text);
-                   bytes && rule.signal.find("_bytes") != std::string::npos) {
-            threshold.value = static_cast<double>(*bytes);
-        } else {
-            s.wrong(key, fmt::format("'{}' is no amount in the unit of {}", text, rule.signal));
-        }
-        s.read("for", threshold.duration);
-        s.read_name("action", threshold.action);
-        if (threshold.action == Severity::none) {
-            s.wrong("action", "must be warn, page or rollback");
-        }
-        rule.thresholds.push_back(threshold);
     }
 
     void read_alerting(Section& s) {

@@ -55,6 +55,9 @@ struct UpgradeDefaults {
     std::string timezone = "UTC";
     std::optional<Milliseconds> warmup;  ///< absent: 15 min, or a 96th of a shorter cycle
     Milliseconds evaluation_interval{1000};
+    std::vector<std::string> load;   ///< as Upgrade::load
+    std::vector<Exclusion> exclude;  ///< never learnt
+    std::vector<Job> jobs;
 };
 
 /// What the configuration file says; every field has the value of a daemon without one.

@@ -158,6 +158,35 @@ void Section::read(const std::string& key, Milliseconds& out) {
     }
 }
 
+void Section::read(const std::string& key, Timestamp& out) {
+    if (const auto node = take(key); node.IsDefined()) {
+        if (const auto value = parse_time(scalar(node))) {
+            out = *value;
+        } else {
+            wrong_type(key, node, "a time such as 2026-11-24T09:30:00Z");
+        }
+    }
+}
+
+void Section::read_amount(const std::string& key, const std::string& signal, double& out) {
+    const auto node = take(key);
+    if (!node.IsDefined()) {
+        return;
+    }
+    const auto text = scalar(node);
+    if (const auto number = parse_share(text)) {
+        out = *number;
+    } else if (const auto duration = parse_duration(text);
+               duration && signal.ends_with("_seconds")) {
+        out = std::chrono::duration<double>(*duration).count();
+    } else if (const auto bytes = parse_bytes(text);
+               bytes && signal.find("_bytes") != std::string::npos) {
+        out = static_cast<double>(*bytes);
+    } else {
+        wrong(key, fmt::format("'{}' is no amount in the unit of {}", text, signal));
+    }
+}
+
 void Section::read_bytes(const std::string& key, std::size_t& out) {
     if (const auto node = take(key); node.IsDefined()) {
         if (const auto value = parse_bytes(scalar(node))) {

@@ -49,7 +49,10 @@ public:
     void read(const std::string& key, bool& out);
     void read(const std::string& key, double& out);  ///< a number or a share: 0.02, 2%
     void read(const std::string& key, Milliseconds& out);
+    void read(const std::string& key, Timestamp& out);
     void read_bytes(const std::string& key, std::size_t& out);
+    /// An amount in the unit that `signal` ends in: 0.5, 2%, 250ms of `…_seconds`, 4MiB of bytes.
+    void read_amount(const std::string& key, const std::string& signal, double& out);
     void read(const std::string& key, std::vector<std::string>& out);
     void read(const std::string& key, std::vector<int>& out);
     void read(const std::string& key, Labels& out);

@@ -9,6 +9,7 @@
 
 #include "daemon/version.h"
 #include "model/names.h"
+#include "rules/history.h"
 
 namespace holdfast::daemon {
 namespace {
@@ -167,7 +168,7 @@ void write_signals(TextPage& page, const LiveSignals& signals, Timestamp now) {
 void write_bands(TextPage& page, const Upgrades& upgrades, Timestamp now) {
     struct Line {
         std::string labels;
-        rules::Band band;
+        SeasonSummary band;
     };
     std::vector<Line> lines;
     for (const auto& [number, upgrade] : upgrades.all()) {
@@ -177,14 +178,14 @@ void write_bands(TextPage& page, const Upgrades& upgrades, Timestamp now) {
         }
         const rules::SeasonClock clock{baseline->cycle, baseline->offsets};
         for (const auto& signal : baseline->signals) {
-            if (const auto band = rules::band_at(signal, clock, now)) {
+            if (const auto* const band = rules::season_at(signal, clock, now)) {
                 lines.push_back(
                     {opened(merged({{"upgrade", upgrade.id}}, signal_labels(signal.signal))),
                      *band});
             }
         }
     }
-    const auto write = [&](const char* name, const char* help, double rules::Band::*member) {
+    const auto write = [&](const char* name, const char* help, double SeasonSummary::*member) {
         if (!lines.empty()) {
             page.family(name, SeriesType::gauge, help);
         }
@@ -193,11 +194,11 @@ void write_bands(TextPage& page, const Upgrades& upgrades, Timestamp now) {
         }
     };
     write("holdfast_baseline_lower", "5 % limit of the baseline in the present season",
-          &rules::Band::lower);
+          &SeasonSummary::lower);
     write("holdfast_baseline_middle", "Level of the baseline in the present season",
-          &rules::Band::middle);
+          &SeasonSummary::middle);
     write("holdfast_baseline_upper", "95 % limit of the baseline in the present season",
-          &rules::Band::upper);
+          &SeasonSummary::upper);
 }
 
 /// process_* as Prometheus' client libraries have them, from /proc/self.

@@ -231,6 +231,7 @@ asio::awaitable<void> Service::work() {
     spdlog::info("ready address={}", server_->address());
     std::vector<asio::awaitable<void>> running;
     running.push_back(collecting_.run(std::move(*tasks)));
+    running.push_back(upgrades_.prepare_forever());
     running.push_back(upgrades_.evaluate_forever());
     running.push_back(alerting_.send_forever());
     running.push_back(keep_retention());

@@ -11,8 +11,10 @@
 #include "collectors/run_blocking.h"
 #include "daemon/quantities.h"
 #include "daemon/schedule.h"
+#include "daemon/upgrade_config.h"
 #include "daemon/waiting.h"
 #include "model/names.h"
+#include "rules/excluded_time.h"
 #include "rules/verdict.h"
 #include "rules/words.h"
 
@@ -25,6 +27,7 @@ constexpr std::size_t name_max = 256;
 constexpr auto store_evidence_every = std::chrono::minutes{5};
 constexpr auto refresh_alerts_every =
     std::chrono::seconds{5};  // their figures, and what is overdue
+constexpr auto prepare_again_after = std::chrono::seconds{10};
 constexpr auto us = "holdfast";
 
 std::optional<std::uint64_t> number_of(const std::string& id) {
@@ -94,7 +97,7 @@ bool same_words(const std::vector<Judged>& a, const std::vector<Judged>& b) {
 }  // namespace
 
 Upgrades::Upgrades(const Deps& deps, const asio::any_io_executor& loop)
-    : deps_{deps}, mutex_{loop} {}
+    : deps_{deps}, mutex_{loop}, preparing_{loop} {}
 
 void Upgrades::configure(std::shared_ptr<const Config> config) {
     config_ = std::move(config);
@@ -137,45 +140,113 @@ asio::awaitable<Result<void>> Upgrades::load() {
         event_counts_[number] = loaded->events[upgrade.id];
         upgrades_[number] = std::move(upgrade);
     }
-    for (const auto& [number, upgrade] : upgrades_) {
-        if (upgrade.phase != Phase::watching) {
-            continue;
+    for (auto& [number, upgrade] : upgrades_) {
+        if (upgrade.phase == Phase::watching) {
+            upgrade.resumed_at = deps_.clock.now();  // we were away: nobody else was silent
+            watch(number);
         }
-        watch(upgrade);
-        const auto live = live_[number];
-        const Window window{*upgrade.window_end_at, deps_.clock.now() + std::chrono::hours{1}};
-        auto replay = [this, live, window]() -> Result<void> {
-            return deps_.samples.scan(window, [&](const storage::Row& row) {
-                live->watches->observe(row.source, row.at, row.reading);
-                return !stopping_;
-            });
-        };
-        auto replayed = co_await run_blocking(deps_.work_pool, std::move(replay));
-        if (!replayed) {
-            co_return tl::unexpected(
-                replayed.error().while_doing("replay the watch of upgrade " + upgrade.id));
-        }
-        live->watches->resume(deps_.clock.now());
     }
     co_return Result<void>{};
 }
 
-void Upgrades::watch(const Upgrade& upgrade) {
-    const auto known = baseline(upgrade.baseline_id);
-    static const Baseline none{.block = std::chrono::seconds{1}};
-    auto live = std::make_shared<Live>();
-    live->watches = std::make_shared<rules::WatchSet>(upgrade, known ? *known : none);
-    live_[number_of(upgrade.id).value_or(0)] = std::move(live);
+/// From now on rows are kept for it; judging begins when the upgrade is `watching`.
+void Upgrades::watch(std::uint64_t number) {
+    live_[number] = std::make_shared<Live>();
+}
+
+bool Upgrades::to_prepare(std::uint64_t number, const Live& live) const {
+    const auto upgrade = upgrades_.find(number);
+    return (!live.watch || live.overflowed) && upgrade != upgrades_.end() &&
+           upgrade->second.phase == Phase::watching;
 }
 
 void Upgrades::observe(const std::shared_ptr<const storage::Row>& row) {
     for (const auto& [number, live] : live_) {
         if (live->pending.size() >= pending_rows_max) {
-            deps_.metrics.watch_rows_dropped.Increment();
-        } else {
-            live->pending.push_back(row);
+            deps_.metrics.watch_rows_dropped.Increment(static_cast<double>(live->pending.size()));
+            live->pending.clear();
+            live->overflowed = true;
+            preparing_.cancel();
+        }
+        live->pending.push_back(row);
+    }
+}
+
+asio::awaitable<void> Upgrades::prepare_forever() {
+    for (;;) {
+        co_await prepare_all();
+        preparing_.expires_at(asio::steady_timer::time_point::max());
+        const bool idle = std::none_of(live_.begin(), live_.end(), [this](const auto& entry) {
+            return to_prepare(entry.first, *entry.second);
+        });
+        if (idle) {
+            co_await preparing_.async_wait(asio::as_tuple(asio::use_awaitable));
         }
     }
+}
+
+asio::awaitable<void> Upgrades::prepare_all() {
+    std::vector<std::uint64_t> numbers;
+    for (const auto& [number, live] : live_) {
+        if (to_prepare(number, *live)) {
+            numbers.push_back(number);
+        }
+    }
+    for (const auto number : numbers) {
+        co_await prepare(number);
+    }
+}
+
+/// The stored rows are told first, then those that came meanwhile: some twice, which a watch
+/// ignores.
+asio::awaitable<void> Upgrades::prepare(std::uint64_t number) {
+    const auto found = live_.find(number);
+    const auto upgrade = upgrades_.find(number);
+    if (found == live_.end() || upgrade == upgrades_.end()) {
+        co_return;
+    }
+    const auto live = found->second;
+    live->overflowed = false;
+    const auto copy = upgrade->second;
+    const auto known = baseline(copy.baseline_id);
+    auto read = [&records = deps_.records, id = copy.baseline_id] {
+        return records.baseline_history(id);
+    };
+    auto history = co_await run_blocking(deps_.record_pool, std::move(read));
+    if (!history && history.error().code() != Errc::not_found) {
+        spdlog::error("cannot judge upgrade={} error=\"{}\"", copy.id, history.error().message());
+        co_await deps_.clock.sleep_until(deps_.clock.now() + prepare_again_after);
+        co_return;
+    }
+    if (!history) {
+        spdlog::warn("baseline without cells upgrade={} error=\"{}\"", copy.id,
+                     history.error().message());
+    }
+    auto work = [this, copy, known, until = deps_.clock.now(),
+                 history = history ? std::move(*history) : BaselineHistory{}]() mutable
+        -> Result<std::shared_ptr<rules::UpgradeWatch>> {
+        const auto for_each = [this](std::size_t n, const auto& call) {
+            for (std::size_t i = 0; i < n && !stopping_; ++i) {
+                call(i);
+            }
+        };
+        auto made = std::make_shared<rules::UpgradeWatch>(copy, known ? *known : Baseline{},
+                                                          std::move(history), for_each);
+        const Window window{*copy.window_end_at, until + std::chrono::hours{1}};
+        auto told = deps_.samples.scan(window, [&](const storage::Row& row) {
+            made->observe(row.source, row.at, row.received, row.reading);
+            return !stopping_;
+        });
+        return told ? Result<std::shared_ptr<rules::UpgradeWatch>>{std::move(made)}
+                    : tl::unexpected(told.error());
+    };
+    auto made = co_await run_blocking(deps_.work_pool, std::move(work));
+    if (!made) {
+        spdlog::error("cannot judge upgrade={} error=\"{}\"", copy.id, made.error().message());
+        co_await deps_.clock.sleep_until(deps_.clock.now() + prepare_again_after);
+        co_return;
+    }
+    live->watch = std::move(*made);
 }
 
 asio::awaitable<void> Upgrades::evaluate_forever() {
@@ -208,22 +279,29 @@ asio::awaitable<void> Upgrades::evaluate(std::uint64_t number) {
         co_return;
     }
     const auto live = found->second;
-    auto rows = std::move(live->pending);
-    live->pending.clear();
+    if (!live->watch || live->overflowed) {
+        co_return;
+    }
+    // Rows that were received before now, and no others: so the judgements can be recomputed.
     const auto now = deps_.clock.now();
-    // The watches belong to the pool until the work is done: nobody else touches them meanwhile.
-    auto judge = [watches = live->watches, rows = std::move(rows), now] {
+    const auto first_later = std::find_if(live->pending.begin(), live->pending.end(),
+                                          [now](const auto& row) { return row->received >= now; });
+    std::vector<std::shared_ptr<const storage::Row>> rows{live->pending.begin(), first_later};
+    live->pending.erase(live->pending.begin(), first_later);
+    // The watch belongs to the pool until the work is done: nobody else touches it meanwhile.
+    auto judge = [watch = live->watch, rows = std::move(rows), now] {
         for (const auto& row : rows) {
-            watches->observe(row->source, row->at, row->reading);
+            watch->observe(row->source, row->at, row->received, row->reading);
         }
-        return watches->judged(now);
+        return watch->judged(now);
     };
     auto judged = co_await run_blocking(deps_.work_pool, std::move(judge));
     deps_.metrics.evaluations.Increment();
-    co_await apply(number, std::move(judged));
+    co_await apply(number, std::move(judged), now);
 }
 
-asio::awaitable<void> Upgrades::apply(std::uint64_t number, std::vector<Judged> judgements) {
+asio::awaitable<void> Upgrades::apply(std::uint64_t number, std::vector<Judged> judgements,
+                                      Timestamp judged_at) {
     const auto guard = co_await mutex_.lock();
     const auto found = upgrades_.find(number);
     if (found == upgrades_.end() || found->second.phase != Phase::watching) {
@@ -235,6 +313,7 @@ asio::awaitable<void> Upgrades::apply(std::uint64_t number, std::vector<Judged> 
     const bool changed = verdict != present.verdict || !same_words(judgements, present.judgements);
     if (!changed && now - stored_at_[number] < store_evidence_every) {
         present.judgements = std::move(judgements);  // newer figures, the same words
+        present.judged_at = judged_at;
         if (now - reconciled_at_[number] >= refresh_alerts_every) {
             reconciled_at_[number] = now;
             co_await deps_.alerting.reconcile(present);
@@ -263,6 +342,7 @@ asio::awaitable<void> Upgrades::apply(std::uint64_t number, std::vector<Judged> 
     }
     next.verdict = verdict;
     next.judgements = std::move(judgements);
+    next.judged_at = judged_at;
     next.revision += changed ? 1 : 0;
     auto copy = next;
     const auto stored = co_await commit(std::move(next), std::move(events));
@@ -296,6 +376,24 @@ asio::awaitable<Result<void>> Upgrades::commit(Upgrade upgrade, std::vector<Even
     co_return stored;
 }
 
+std::vector<Exclusion> Upgrades::exclusions() const {
+    auto out = config_->upgrades.exclude;
+    for (const auto& [number, upgrade] : upgrades_) {
+        if (auto exclusion = rules::exclusion_of(upgrade, deps_.clock.now())) {
+            out.push_back(std::move(*exclusion));
+        }
+    }
+    if (out.size() > exclusions_max) {
+        std::stable_sort(out.begin(), out.end(), [](const Exclusion& a, const Exclusion& b) {
+            return a.window.end > b.window.end;
+        });
+        spdlog::warn("exclusions left out count={} most={}", out.size() - exclusions_max,
+                     exclusions_max);
+        out.resize(exclusions_max);
+    }
+    return out;
+}
+
 Result<BaselineRequest> Upgrades::baseline_request(
     std::optional<Milliseconds> range, std::optional<Milliseconds> cycle,
     const std::optional<std::string>& timezone) const {
@@ -304,7 +402,8 @@ Result<BaselineRequest> Upgrades::baseline_request(
                             .cycle = cycle.value_or(config_->upgrades.cycle),
                             .timezone = timezone.value_or(config_->upgrades.timezone),
                             .step = longest_interval(config_->collectors),
-                            .signals = config_->signals};
+                            .signals = config_->signals,
+                            .exclude = exclusions()};
     if (request.cycle < std::chrono::seconds{6}) {
         return failure(Errc::invalid, "take a baseline: cycle {} is too short, at least 6s",
                        format_duration(request.cycle));
@@ -322,13 +421,14 @@ asio::awaitable<Result<std::shared_ptr<const Baseline>>> Upgrades::learn(Baselin
     }
     const auto guard = co_await mutex_.lock();
     const auto number = baselines_.empty() ? 1 : baselines_.rbegin()->first + 1;
-    learnt->id = fmt::format("b{}", number);
-    learnt->taken_at = deps_.clock.now();
+    learnt->baseline.id = fmt::format("b{}", number);
+    learnt->baseline.taken_at = deps_.clock.now();
     auto seal = [&records = deps_.records,
-                 baseline =
-                     std::move(*learnt)]() mutable -> Result<std::shared_ptr<const Baseline>> {
+                 learnt = std::move(*learnt)]() mutable -> Result<std::shared_ptr<const Baseline>> {
+        auto& baseline = learnt.baseline;
+        baseline.history_digest = sha256_hex(storage::canonical_bytes(learnt.history));
         baseline.digest = sha256_hex(storage::canonical_bytes(baseline));
-        if (auto stored = records.put_baseline(baseline, BaselineHistory{}); !stored) {
+        if (auto stored = records.put_baseline(baseline, learnt.history); !stored) {
             return tl::unexpected(stored.error());
         }
         return std::make_shared<const Baseline>(std::move(baseline));
@@ -440,14 +540,18 @@ asio::awaitable<Result<Started>> Upgrades::start(StartRequest request) {
                     .cycle = chosen->cycle,
                     .timezone = chosen->timezone,
                     .warmup = config->upgrades.warmup.value_or(default_warmup(chosen->cycle)),
+                    .lag = longest_interval(config->collectors),
                     .baseline_id = chosen->id,
                     .rules = config->rules,
                     .signals = config->signals,
+                    .load = config->upgrades.load,
+                    .jobs = config->upgrades.jobs,
                     .levels = config->levels,
                     .idempotency_key = std::move(request.idempotency_key),
                     .request_digest = std::move(request.digest)};
     if (request.no_window) {
         upgrade.window_end_at = now;
+        watch(number);
     }
     std::vector<Event> events;
     events.push_back(
@@ -458,11 +562,10 @@ asio::awaitable<Result<Started>> Upgrades::start(StartRequest request) {
     auto copy = upgrade;
     const auto stored = co_await commit(std::move(upgrade), std::move(events));
     if (!stored) {
+        live_.erase(number);
         co_return tl::unexpected(stored.error());
     }
-    if (copy.phase == Phase::watching) {
-        watch(copy);
-    }
+    preparing_.cancel();
     spdlog::info("upgrade started upgrade={} target={} from={} to={}", copy.id, copy.target,
                  copy.from, copy.to);
     auto alerted = copy;
@@ -511,6 +614,7 @@ asio::awaitable<Result<Upgrade>> Upgrades::transition(std::string id, rules::Tra
     if (*phase == Phase::watching) {
         next.window_end_at = now;
         type = "window_end";
+        watch(number);
     } else {
         next.ended_at = now;
     }
@@ -521,14 +625,13 @@ asio::awaitable<Result<Upgrade>> Upgrades::transition(std::string id, rules::Tra
                              : reason));
     auto copy = next;
     const auto stored = co_await commit(std::move(next), std::move(events));
+    if (!stored || *phase != Phase::watching) {
+        live_.erase(number);
+    }
     if (!stored) {
         co_return tl::unexpected(stored.error());
     }
-    if (*phase == Phase::watching) {
-        watch(copy);
-    } else {
-        live_.erase(number);
-    }
+    preparing_.cancel();
     spdlog::info("upgrade {} upgrade={} by={}", name_of(*phase), id, by.empty() ? "api" : by);
     auto alerted = copy;
     co_await deps_.alerting.reconcile(std::move(alerted));

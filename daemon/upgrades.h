@@ -17,7 +17,7 @@
 #include "daemon/self_metrics.h"
 #include "model/upgrade.h"
 #include "rules/phase.h"
-#include "rules/watch_set.h"
+#include "rules/upgrade_watch.h"
 #include "storage/store.h"
 
 namespace holdfast::daemon {
@@ -57,13 +57,18 @@ public:
     };
     Upgrades(const Deps& deps, const boost::asio::any_io_executor& loop);
 
-    /// Reads the records and rebuilds what judges the open upgrades from the stored samples.
+    /// Reads the records.
     boost::asio::awaitable<Result<void>> load();
     void configure(std::shared_ptr<const Config> config);
     /// Makes long work on the pool end soon.
     void stop() { stopping_ = true; }
 
     void observe(const std::shared_ptr<const storage::Row>& row);
+    /// Makes what judges the upgrades under watch, one at a time and in the background: learns from
+    /// the baseline and takes the stored rows since the window's end. Until cancelled.
+    boost::asio::awaitable<void> prepare_forever();
+    /// Once, those that are missing now.
+    boost::asio::awaitable<void> prepare_all();
     /// Judges the upgrades under watch on every evaluation interval, until cancelled.
     boost::asio::awaitable<void> evaluate_forever();
     /// Judges each of them once, with the clock's present time.
@@ -91,22 +96,28 @@ public:
     std::vector<Window> pinned() const;
 
 private:
+    /// What judges one upgrade; rows wait here until it is made, and between two evaluations.
     struct Live {
-        std::shared_ptr<rules::WatchSet> watches;
+        std::shared_ptr<rules::UpgradeWatch> watch;  ///< null: it is not made yet
         std::vector<std::shared_ptr<const storage::Row>> pending;
-        std::size_t dropped = 0;
+        bool overflowed = false;  ///< rows were dropped here: they are to be read from the store
     };
 
+    /// What no baseline learns: of the configuration and of earlier upgrades; the newest 1,000.
+    std::vector<Exclusion> exclusions() const;
     Result<BaselineRequest> baseline_request(std::optional<Milliseconds> range,
                                              std::optional<Milliseconds> cycle,
                                              const std::optional<std::string>& timezone) const;
     boost::asio::awaitable<Result<std::shared_ptr<const Baseline>>> learn(BaselineRequest request);
+    boost::asio::awaitable<void> prepare(std::uint64_t number);
     boost::asio::awaitable<void> evaluate(std::uint64_t number);
-    boost::asio::awaitable<void> apply(std::uint64_t number, std::vector<Judged> judgements);
+    boost::asio::awaitable<void> apply(std::uint64_t number, std::vector<Judged> judgements,
+                                       Timestamp judged_at);
     /// Writes the upgrade with its events and only then makes it the present state.
     boost::asio::awaitable<Result<void>> commit(Upgrade upgrade, std::vector<Event> events);
     Event event(std::uint64_t number, std::string type, std::string by, std::string text);
-    void watch(const Upgrade& upgrade);
+    void watch(std::uint64_t number);
+    bool to_prepare(std::uint64_t number, const Live& live) const;
     void wake();
 
     Deps deps_;
@@ -119,6 +130,7 @@ private:
     std::map<std::uint64_t, Timestamp> stored_at_;
     std::map<std::uint64_t, Timestamp> reconciled_at_;
     std::vector<boost::asio::steady_timer*> waiters_;
+    boost::asio::steady_timer preparing_;  ///< cancelled when there is something to prepare
     std::atomic<bool> stopping_ = false;
 };
 

@@ -19,56 +19,47 @@ struct UtcOffset {
 /// for all time before. Empty is UTC. A value, so that judging needs no time zone database.
 using UtcOffsets = std::vector<UtcOffset>;
 
-/// Which seasons a signal's baseline tells apart, from fine to coarse.
-enum class SeasonLevel : std::uint8_t {
-    slot = 0,  ///< every slot of the cycle: hour of the week, of the day, a tenth of a minute
-    hour_of_daytype = 1,  ///< hour of the day, working days and weekends apart
-    hour_of_day = 2,
-    all = 3,
-};
-
-/// A signal's level in one season of the baseline. `weight` is the sum of the denominators of its
-/// points, so that seasons can be merged: mean = Σ weight·mean / Σ weight.
+/// What was usual for a signal in one slot of the business cycle: the quantiles of its cells.
 struct SeasonSummary {
-    double mean = 0;    ///< in the signal's unit
-    double weight = 0;  ///< > 0 where the season was seen
-    double blocks = 0;  ///< blocks of time that were seen
+    double lower = 0;   ///< 5 %, in the signal's unit
+    double middle = 0;  ///< median
+    double upper = 0;   ///< 95 %
+    double cells = 0;   ///< that had data; 0: the slot was never seen
 };
 
-/// Predictive variance of the mean of `blocks` consecutive blocks about their seasons' means,
-/// measured on the baseline itself: V(h) of docs/statistics.md. It holds autocorrelation,
-/// overdispersion and drift without naming any of them.
-struct WindowVariance {
-    double blocks = 0;
-    double variance = 0;  ///< in the unit squared
-    double windows = 0;   ///< how many such windows were seen
-};
-
-/// What a baseline knows of one signal.
+/// What a baseline knows of one signal, for people and charts. Judging learns from the cells.
 struct SignalBaseline {
     SignalId signal;
     Kind kind = Kind::gauge;
-    SeasonLevel level = SeasonLevel::all;
-    std::vector<SeasonSummary> seasons;     ///< by season index at `level`
-    std::vector<WindowVariance> variances;  ///< by rising number of blocks
-    double denominator_per_block = 1;       ///< mean sum of denominators in a block
-    Milliseconds step{};                    ///< typical time between points
-    double minimum = 0;                     ///< smallest and largest value of a block
+    std::vector<SeasonSummary> seasons;  ///< by slot of the cycle
+    double typical = 0;                  ///< median of all cells
+    double minimum = 0;                  ///< smallest and largest value of a cell
     double maximum = 0;
+    double cells = 0;     ///< that had data
+    Milliseconds step{};  ///< typical time between points
 };
 
-/// An immutable summary of the behaviour in `window`. `digest` is the SHA-256 of everything else.
+/// Time that is no usual behaviour: an incident, a holiday, another upgrade.
+struct Exclusion {
+    Window window{};
+    std::string reason;
+    bool operator==(const Exclusion&) const = default;
+};
+
+/// An immutable summary of the behaviour in `window`, without what is `excluded` of it (listed by
+/// begin). `digest` is the SHA-256 of everything else.
 struct Baseline {
     std::string id;  ///< "b1", "b2", …: in the order they were taken
     Timestamp taken_at{};
     Window window{};
     Milliseconds cycle{};
-    Milliseconds block{};
+    Milliseconds cell{};  ///< length of the cells that it was learnt from; 0: by an older holdfast
     std::string timezone;
     UtcOffsets offsets;
     double whole_cycles = 0;  ///< length of the data over the cycle, rounded down
     std::uint64_t rows = 0;   ///< rows of the store that it was made from
     std::string note;         ///< what it lacks, in words
+    std::vector<Exclusion> excluded;
     std::vector<SignalBaseline> signals;
     std::string history_digest;  ///< SHA-256 of the cells that it was learnt from
     std::string digest;

@@ -41,6 +41,7 @@ void fields(V& visit, Like<SignalDefinition> auto& r) {
     visit("numerator", r.numerator);
     visit("denominator", r.denominator);
     visit("by", r.by);
+    visit("load", r.load);
 }
 template <class V>
 void fields(V& visit, Like<SignalId> auto& r) {
@@ -58,6 +59,10 @@ void fields(V& visit, Like<Threshold> auto& r) {
     visit("value", r.value);
     visit("duration", r.duration);
     visit("action", r.action);
+    visit("sort", r.sort);
+    visit("objective", r.objective);
+    visit("window", r.window);
+    visit("short_window", r.short_window);
 }
 template <class V>
 void fields(V& visit, Like<Rule> auto& r) {
@@ -109,6 +114,14 @@ void fields(V& visit, Like<Levels> auto& r) {
     visit("close", r.close);
 }
 template <class V>
+void fields(V& visit, Like<Job> auto& r) {
+    visit("name", r.name);
+    visit("signal", r.signal);
+    visit("match", r.match);
+    visit("side", r.side);
+    visit("value", r.value);
+}
+template <class V>
 void fields(V& visit, Like<Upgrade> auto& r) {
     visit("id", r.id);
     visit("phase", r.phase);
@@ -125,11 +138,16 @@ void fields(V& visit, Like<Upgrade> auto& r) {
     visit("cycle", r.cycle);
     visit("timezone", r.timezone);
     visit("warmup", r.warmup);
+    visit("lag", r.lag);
+    visit("judged_at", r.judged_at);
+    visit("resumed_at", r.resumed_at);
     visit("baseline_id", r.baseline_id);
     visit("overridden", r.overridden);
     visit("levels", r.levels);
     visit("rules", r.rules);
     visit("signals", r.signals);
+    visit("load", r.load);
+    visit("jobs", r.jobs);
     visit("judgements", r.judgements);
     visit("idempotency_key", r.idempotency_key);
     visit("request_digest", r.request_digest);
@@ -149,27 +167,26 @@ void fields(V& visit, Like<UtcOffset> auto& r) {
 }
 template <class V>
 void fields(V& visit, Like<SeasonSummary> auto& r) {
-    visit("mean", r.mean);
-    visit("weight", r.weight);
-    visit("blocks", r.blocks);
-}
-template <class V>
-void fields(V& visit, Like<WindowVariance> auto& r) {
-    visit("blocks", r.blocks);
-    visit("variance", r.variance);
-    visit("windows", r.windows);
+    visit("lower", r.lower);
+    visit("middle", r.middle);
+    visit("upper", r.upper);
+    visit("cells", r.cells);
 }
 template <class V>
 void fields(V& visit, Like<SignalBaseline> auto& r) {
     visit("signal", r.signal);
     visit("kind", r.kind);
-    visit("level", r.level);
     visit("seasons", r.seasons);
-    visit("variances", r.variances);
-    visit("denominator_per_block", r.denominator_per_block);
-    visit("step", r.step);
+    visit("typical", r.typical);
     visit("minimum", r.minimum);
     visit("maximum", r.maximum);
+    visit("cells", r.cells);
+    visit("step", r.step);
+}
+template <class V>
+void fields(V& visit, Like<Exclusion> auto& r) {
+    visit("window", r.window);
+    visit("reason", r.reason);
 }
 template <class V>
 void fields(V& visit, Like<Baseline> auto& r) {
@@ -177,12 +194,13 @@ void fields(V& visit, Like<Baseline> auto& r) {
     visit("taken_at", r.taken_at);
     visit("window", r.window);
     visit("cycle", r.cycle);
-    visit("block", r.block);
+    visit("cell", r.cell);
     visit("timezone", r.timezone);
     visit("offsets", r.offsets);
     visit("whole_cycles", r.whole_cycles);
     visit("rows", r.rows);
     visit("note", r.note);
+    visit("excluded", r.excluded);
     visit("signals", r.signals);
     visit("history_digest", r.history_digest);
     visit("digest", r.digest);

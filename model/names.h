@@ -40,6 +40,12 @@ struct Names<Threshold::Side> {
                                       std::pair{Threshold::Side::below, "below"}};
 };
 template <>
+struct Names<Threshold::Sort> {
+    static constexpr std::array table{std::pair{Threshold::Sort::hard, "hard"},
+                                      std::pair{Threshold::Sort::relative, "relative"},
+                                      std::pair{Threshold::Sort::burn_rate, "burn_rate"}};
+};
+template <>
 struct Names<Term::Use> {
     static constexpr std::array table{std::pair{Term::Use::value, "value"},
                                       std::pair{Term::Use::increase, "increase"}};
@@ -68,13 +74,6 @@ struct Names<Phase> {
         std::pair{Phase::planned, "planned"},     std::pair{Phase::window, "window"},
         std::pair{Phase::watching, "watching"},   std::pair{Phase::closed, "closed"},
         std::pair{Phase::cancelled, "cancelled"}, std::pair{Phase::rolled_back, "rolled_back"}};
-};
-template <>
-struct Names<SeasonLevel> {
-    static constexpr std::array table{std::pair{SeasonLevel::slot, "slot"},
-                                      std::pair{SeasonLevel::hour_of_daytype, "hour_of_daytype"},
-                                      std::pair{SeasonLevel::hour_of_day, "hour_of_day"},
-                                      std::pair{SeasonLevel::all, "all"}};
 };
 template <>
 struct Names<SeriesType> {

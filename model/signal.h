@@ -51,6 +51,8 @@ struct SignalDefinition {
     std::vector<Term> numerator;
     std::vector<Term> denominator;
     std::vector<std::string> by;
+    /// Traffic: asked of the system from outside. It is judged itself, and may explain the others.
+    bool load = false;
     bool operator==(const SignalDefinition&) const = default;
 };
 
@@ -84,13 +86,26 @@ struct Allowance {
 /// How loudly a regression speaks.
 enum class Severity : std::uint8_t { none, warn, page, rollback };
 
-/// A bound that needs no baseline: `above` or `below` for `duration` without interruption.
+/// A bound that speaks by itself, whatever else is judged: beyond it for `duration` without
+/// interruption.
 struct Threshold {
     enum class Side : std::uint8_t { above, below };
+    enum class Sort : std::uint8_t {
+        hard,       ///< a level
+        relative,   ///< a share of the usual level
+        burn_rate,  ///< of an error budget, over two windows
+    };
     Side side = Side::above;
-    double value = 0;  ///< in the signal's unit
+    /// hard: in the signal's unit. relative: the share that it is off, 0.5 is 50 % above or below.
+    /// burn_rate: bad events over those that the objective allows.
+    double value = 0;
     Milliseconds duration{0};
     Severity action = Severity::page;
+    Sort sort = Sort::hard;
+    // burn_rate alone:
+    double objective = 0;          ///< share of good events that is promised, below 1
+    Milliseconds window{0};        ///< long: the spending matters
+    Milliseconds short_window{0};  ///< short: it still goes on
     bool operator==(const Threshold&) const = default;
 };
 

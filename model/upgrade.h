@@ -28,6 +28,17 @@ struct Levels {
     bool operator==(const Levels&) const = default;
 };
 
+/// Work that belongs to the business cycle, such as a nightly backup: it was seen when a point of
+/// the signal is beyond `value`, in its unit.
+struct Job {
+    std::string name;
+    std::string signal;  ///< name of a definition
+    Labels match;        ///< only signals with these labels
+    Threshold::Side side = Threshold::Side::above;
+    double value = 0;
+    bool operator==(const Job&) const = default;
+};
+
 /// One change of one target, with all that its judging needs: no reload changes an open upgrade.
 struct Upgrade {
     std::string id;  ///< "u1", "u2", …: in order of their start
@@ -45,9 +56,15 @@ struct Upgrade {
     Milliseconds cycle{};
     std::string timezone;
     Milliseconds warmup{};
+    Milliseconds lag{};  ///< rows may come so much later than their time; a cell waits for them
+    /// Its judgements are those of the rows that were received before this.
+    std::optional<Timestamp> judged_at;
+    std::optional<Timestamp> resumed_at;  ///< judging was interrupted until then: no silence before
     std::string baseline_id;
     std::vector<Rule> rules;
     std::vector<SignalDefinition> signals;
+    std::vector<std::string> load;  ///< names of signals that are load though nobody defined them
+    std::vector<Job> jobs;
     Levels levels;
     std::string idempotency_key;
     std::string request_digest;  ///< of the body that came with the key

@@ -79,81 +79,25 @@ std::vector<bool> SeasonClock::slots_in(const Window& window) const {
     return seen;
 }
 
-std::int64_t SeasonClock::cycle_number(Timestamp at) const {
-    return floor_div(local_ms(at), cycle_.count());
-}
-
-std::int64_t SeasonClock::day_number(Timestamp at) const {
-    return floor_div(local_ms(at), std::min(cycle_.count(), day_ms));
-}
-
-std::vector<SeasonLevel> SeasonClock::levels() const {
-    if (!whole_days()) {
-        return {SeasonLevel::slot, SeasonLevel::all};
-    }
-    if (days_ % 7 == 0) {
-        return {SeasonLevel::slot, SeasonLevel::hour_of_daytype, SeasonLevel::hour_of_day,
-                SeasonLevel::all};
-    }
-    if (days_ > 1) {
-        return {SeasonLevel::slot, SeasonLevel::hour_of_day, SeasonLevel::all};
-    }
-    return {SeasonLevel::slot, SeasonLevel::all};
-}
-
-std::size_t SeasonClock::seasons(SeasonLevel level) const {
-    switch (level) {
-        case SeasonLevel::slot:
-            return slots_;
-        case SeasonLevel::hour_of_daytype:
-            return 48;
-        case SeasonLevel::hour_of_day:
-            return 24;
-        case SeasonLevel::all:
-            break;
-    }
-    return 1;
-}
-
-std::size_t SeasonClock::season(SeasonLevel level, std::size_t slot) const {
-    switch (level) {
-        case SeasonLevel::slot:
-            return slot;
-        case SeasonLevel::hour_of_daytype:
-            return slot % 24 + (slot / 24 % 7 >= 5 ? 24U : 0U);
-        case SeasonLevel::hour_of_day:
-            return slot % 24;
-        case SeasonLevel::all:
-            break;
-    }
-    return 0;
-}
-
-std::string SeasonClock::describe(SeasonLevel level, std::size_t season) const {
-    const auto hour = season % 24;
-    if (level == SeasonLevel::all) {
-        return "the whole cycle";
-    }
-    if (level == SeasonLevel::hour_of_daytype) {
-        return fmt::format("{} {:02}:00", season < 24 ? "working days" : "weekends", hour);
-    }
-    if (level == SeasonLevel::hour_of_day || days_ == 1) {
+std::string SeasonClock::describe_slot(std::size_t slot) const {
+    const auto hour = slot % 24;
+    if (days_ == 1) {
         return fmt::format("{:02}:00", hour);
     }
     if (days_ == 7) {
-        return fmt::format("{} {:02}:00", day_names.at(season / 24), hour);
+        return fmt::format("{} {:02}:00", day_names.at(slot / 24), hour);
     }
     if (whole_days()) {
-        return fmt::format("day {} {:02}:00", season / 24 + 1, hour);
+        return fmt::format("day {} {:02}:00", slot / 24 + 1, hour);
     }
-    const auto begin = slot_length_ * static_cast<std::int64_t>(season);
+    const auto begin = slot_length_ * static_cast<std::int64_t>(slot);
     if (cycle_ >= hours{2}) {
         return fmt::format("minute {} of the cycle", duration_cast<minutes>(begin).count());
     }
     return fmt::format("second {} of the cycle", duration_cast<seconds>(begin).count());
 }
 
-Milliseconds block_length(Milliseconds cycle, Milliseconds step) {
+Milliseconds cell_length(Milliseconds cycle, Milliseconds step) {
     const auto wanted =
         std::clamp<Milliseconds>(cycle / 60, std::chrono::seconds{1}, std::chrono::minutes{5});
     return std::max(wanted, step);

@@ -22,20 +22,11 @@ public:
     std::optional<std::size_t> slot(Timestamp at) const;
     /// Which slots occur in `window`: after a clock change a week may lack one.
     std::vector<bool> slots_in(const Window& window) const;
-    /// Number of the cycle, and of the day (or cycle where it is shorter), that `at` lies in.
-    std::int64_t cycle_number(Timestamp at) const;
-    std::int64_t day_number(Timestamp at) const;
     Milliseconds slot_length() const { return slot_length_; }
     Milliseconds cycle() const { return cycle_; }
 
-    /// Levels that this cycle has, finest first; the last is `all`.
-    std::vector<SeasonLevel> levels() const;
-    std::size_t seasons(SeasonLevel level) const;
-    /// Season at `level` that holds `slot`.
-    std::size_t season(SeasonLevel level, std::size_t slot) const;
-    /// For people: `Tuesday 09:00`, `working days 09:00`, `09:00`, `second 20 of the cycle`.
-    std::string describe(SeasonLevel level, std::size_t season) const;
-    std::string describe_slot(std::size_t slot) const { return describe(SeasonLevel::slot, slot); }
+    /// For people: `Tuesday 09:00`, `09:00`, `day 2 09:00`, `second 20 of the cycle`.
+    std::string describe_slot(std::size_t slot) const;
 
 private:
     std::int64_t local_ms(Timestamp at) const;
@@ -48,8 +39,8 @@ private:
     std::size_t slots_ = 1;
 };
 
-/// Length of the blocks that a cycle is judged in: 5 min, shorter for cycles under 5 h, at least
+/// Length of the cells that a cycle is judged in: 5 min, shorter for cycles under 5 h, at least
 /// 1 s and at least `step`.
-Milliseconds block_length(Milliseconds cycle, Milliseconds step);
+Milliseconds cell_length(Milliseconds cycle, Milliseconds step);
 
 }  // namespace holdfast::rules

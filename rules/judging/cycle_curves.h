@@ -20,7 +20,7 @@ enum class Family : std::uint8_t { gauge, ratio, load };
 struct Curves {
     std::vector<Curve> variance, freedom, skew;
 };
-/// From the scores of each signal's weeks. Ref: docs/judging.md, "Whole cycles".
+/// From the scores of each signal's weeks. Ref: docs/statistics.md, "Whole cycles".
 Curves curves_of(const std::vector<Weeks>& scores, const std::vector<Family>& family);
 
 /// log boundaries of a mean score at error level `alpha`, times `kappa`. `sigma`: a score of 1 as

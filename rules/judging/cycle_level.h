@@ -8,7 +8,7 @@
 namespace holdfast::rules {
 
 /// The level channel where the history holds two whole business cycles and more: each past cycle,
-/// left out and judged by the others, is an upgrade that did not happen. Ref: docs/judging.md,
+/// left out and judged by the others, is an upgrade that did not happen. Ref: docs/statistics.md,
 /// "Whole cycles".
 
 /// One signal of the history, in blocks that end at the upgrade, whole cycles of them.

@@ -87,7 +87,7 @@ struct EnsembleJudged {
     double effective_blocks = 0;  ///< independent ones that they are worth
     // What a proof still lacks.
     std::optional<std::size_t> slot_missing;  ///< the last to come of the cycle's slots not covered
-    std::optional<Timestamp> covered_at;      ///< when that slot will have passed
+    std::optional<Timestamp> covered_at;  ///< when a whole cycle with that slot will have passed
     std::optional<Milliseconds> data_needed;  ///< more data of the same kind; 0: none
     double load_seen_ratio = 1;               ///< of 90 % of the usual peak of the load, at most 1
 };
@@ -100,7 +100,7 @@ void one_by_one(std::size_t n, const std::function<void(std::size_t)>& call);
 
 /// Learns from the history (one Cells per signal, all of the same length: from plan.begin to
 /// plan.upgrade). Signals are learnt by `for_each`, in threads where it has them: the result is the
-/// same. Pure and deterministic. Method and sources: docs/judging.md.
+/// same. Pure and deterministic. Method and sources: docs/statistics.md.
 std::shared_ptr<const EnsembleModel> learn_ensemble(EnsemblePlan plan,
                                                     std::vector<EnsembleSignal> signals,
                                                     const std::vector<Cells>& history,
@@ -123,6 +123,9 @@ public:
 
     std::vector<EnsembleAlert> alerts() const;  ///< by time
     std::vector<EnsembleJudged> judged() const;
+    const EnsembleSignal& signal(std::size_t index) const;
+    /// What came before proves nothing any more for that signal: its proof starts now.
+    void restart_proof(std::size_t signal);
     /// Blocks judged so far end here.
     Timestamp now() const;
 

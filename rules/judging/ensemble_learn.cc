@@ -9,7 +9,7 @@ namespace holdfast::rules {
 namespace {
 
 constexpr double load_share_max = 0.3;          // of all, for load signals; the rest is for costs
-constexpr double cycle_level_share = 3;         // by cycles; measured: docs/judging.md, "Budget"
+constexpr double cycle_level_share = 3;         // by cycles; measured: docs/statistics.md, "Budget"
 constexpr double dispersion_effect_min = 0.26;  // x1.3
 constexpr double dispersion_temper_hours = 12;
 constexpr std::array<double, 2> tail_quantiles{0.98, 0.998};

@@ -9,7 +9,7 @@
 namespace holdfast::rules {
 namespace {
 
-// How the levels' budget is shared; measured in docs/judging.md, "Budget".
+// How the levels' budget is shared; measured in docs/statistics.md, "Budget".
 constexpr double level_share = 0.6;
 constexpr double dispersion_share = 0.2;
 constexpr double tail_share = 0.1;  // each of the two
@@ -732,6 +732,9 @@ void EnsembleWatch::State::lacking(std::size_t i, EnsembleJudged& j) const {
             j.covered_at = at + seasons.slot_length();
         }
     }
+    if (!j.covered_at && now() < s.proof_begin + model->plan.cycle) {
+        j.covered_at = s.proof_begin + model->plan.cycle;  // its last slot is not over yet
+    }
     j.load_seen_ratio = m.signal.is_load ? 1 : load_seen();
 }
 
@@ -770,7 +773,7 @@ EnsembleJudged EnsembleWatch::State::judged(std::size_t i) const {
         j.judgement = Judgement::no_data;
         return j;
     }
-    const bool whole = j.coverage_ratio >= 1 && j.load_seen_ratio >= 1;
+    const bool whole = !j.covered_at && j.load_seen_ratio >= 1;
     j.judgement =
         whole && j.data_needed == Milliseconds{0} ? Judgement::proven : Judgement::watching;
     return j;
@@ -790,6 +793,13 @@ void EnsembleWatch::finish() {
 }
 Timestamp EnsembleWatch::now() const {
     return state_->now();
+}
+
+const EnsembleSignal& EnsembleWatch::signal(std::size_t index) const {
+    return state_->model->signals[index].signal;
+}
+void EnsembleWatch::restart_proof(std::size_t signal) {
+    state_->start_proof(state_->signals[signal]);
 }
 
 std::vector<EnsembleAlert> EnsembleWatch::alerts() const {

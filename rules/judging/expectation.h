@@ -29,7 +29,7 @@ struct Expectation {
 
 /// Learns expectations of many signals on one grid that ends at the upgrade. The model is chosen by
 /// the error of predicting left-out days (thirds of the history, when it is shorter than two); a
-/// bigger one must lower it by 10 % a step. Ref: docs/judging.md, "Expectation".
+/// bigger one must lower it by 10 % a step. Ref: docs/statistics.md, "Expectation".
 class ExpectationLearner {
 public:
     /// `load` is empty or as long as the grid; a missing load counts as its median, 0.

@@ -71,7 +71,9 @@ LevelModel::LevelModel(const ExpectationLearner::Learnt& learnt, const Grid& his
         v = score_of(v, sigma_, 0, clip_min);
     }
     const double days = rhythm.hours(history.step) * static_cast<double>(history.size) / 24;
-    const double slow = std::pow(slow_noise / sigma_, 2) * slow_weight / (days + slow_weight);
+    const double slow = rhythm.has_days()
+                            ? std::pow(slow_noise / sigma_, 2) * slow_weight / (days + slow_weight)
+                            : 0;
     const Prefix scores{z};
     const double there = scores.count(0, scores.size());
     for (const auto n : blocks) {
@@ -96,7 +98,7 @@ LevelModel::LevelModel(const ExpectationLearner::Learnt& learnt, const Grid& his
                 out.freedom = windows + std::min(prior_windows, before.freedom);
             }
         }
-        out.temper = out.hours / (out.hours + settings_.temper_hours);
+        out.temper = rhythm.has_days() ? out.hours / (out.hours + settings_.temper_hours) : 1;
         lengths_.push_back(out);
     }
     for (auto& l : lengths_) {

@@ -104,11 +104,13 @@ std::string lacking(const EnsembleJudged& j, const EnsemblePlan& plan, Timestamp
     } else if (j.data_needed > Milliseconds{0}) {
         parts.push_back(fmt::format("about {} more data", roughly(*j.data_needed)));
     }
-    if (j.slot_missing) {
-        const SeasonClock clock{plan.cycle, plan.offsets};
-        parts.push_back(fmt::format("{} more of the business cycle, at the least {}",
-                                    in_words(*j.covered_at - now),
-                                    clock.describe_slot(*j.slot_missing)));
+    if (j.covered_at) {
+        auto more = fmt::format("{} more of the business cycle", in_words(*j.covered_at - now));
+        if (j.slot_missing) {
+            more += ", at the least " +
+                    SeasonClock{plan.cycle, plan.offsets}.describe_slot(*j.slot_missing);
+        }
+        parts.push_back(std::move(more));
     }
     if (j.load_seen_ratio < 1) {
         parts.push_back(fmt::format("the usual load: {} of its peak was seen, {} are needed",

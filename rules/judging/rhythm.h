@@ -13,6 +13,9 @@ struct Rhythm {
     Milliseconds cycle{std::chrono::hours{24 * 7}};
     UtcOffsets offsets;
 
+    /// Days of people: incidents of hours and levels that differ from day to day come with them.
+    bool has_days() const { return day >= std::chrono::hours{24}; }
+
     static Rhythm of(Milliseconds cycle, UtcOffsets offsets);
 
     double hours(Milliseconds length) const {

@@ -10,7 +10,7 @@ namespace holdfast::rules {
 /// the maxima of placebo watches of the same length, each cut out of the history with its own half
 /// hour before: natural excursions are in the placebos already, so nothing is tempered. Beyond the
 /// 90 % quantile u of the placebo maxima a Pareto tail, P = 0.1 (x/u)^(-1/xi) (Pickands 1975; xi
-/// shrunk to a prior). Ref: docs/judging.md, "Sudden".
+/// shrunk to a prior). Ref: docs/statistics.md, "Sudden".
 class SuddenModel {
 public:
     static constexpr std::array<std::size_t, 5> windows{2, 4, 8, 12, 24};  ///< blocks of 5 min

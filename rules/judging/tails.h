@@ -8,7 +8,7 @@ namespace holdfast::rules {
 
 /// Half-hours with a cell far above the running median, against what the history has of them: a
 /// negative binomial whose overdispersion is measured from window to window and shrunk to a prior
-/// (0.4, weight three windows). Ref: docs/judging.md, "Tails".
+/// (0.4, weight three windows). Ref: docs/statistics.md, "Tails".
 class TailModel {
 public:
     /// `quantile`: of the history's deviations, beyond which a cell is an event.

@@ -1,5 +1,5 @@
 // ./dev bench judge: how often the engine is wrong, and how soon it is right, on simulated upgrades
-// whose truth is known. The figures of docs/judging.md come from here.
+// whose truth is known. The figures of docs/statistics.md come from here.
 
 #include <fmt/format.h>
 #include <unistd.h>

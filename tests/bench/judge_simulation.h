@@ -76,7 +76,7 @@ struct SimulatedUpgrade {
 /// Gauges are log-normal in shape: a daily curve and a weekend, effects of days and weeks, shared
 /// traffic, AR(1) noise with Student t4 innovations, nightly jobs that start some minutes early or
 /// late, short spikes, cold caches after the upgrade. Ratios have Poisson attempts that follow the
-/// traffic and failures whose rate wanders. The numbers are those of docs/judging.md.
+/// traffic and failures whose rate wanders. The numbers are those of docs/statistics.md.
 SimulatedUpgrade simulate_upgrade(const SimulationSettings& settings, std::uint64_t index);
 
 }  // namespace holdfast::bench

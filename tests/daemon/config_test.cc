@@ -11,6 +11,7 @@ namespace holdfast::daemon {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -136,7 +137,9 @@ TEST(ParseConfig, RefusesImpossibleValues) {
         {"rules: [{name: a, signal: memory_used_rato}]",
          "no signal 'memory_used_rato', did you mean 'memory_used_ratio'?"},
         {"rules: [{name: memory_used_ratio, thresholds: [{above: 1, below: 2}]}]",
-         "either 'above' or 'below'"},
+         "rules[0].thresholds[0].below: contradicts 'above'; a threshold has one of them"},
+        {"rules: [{name: memory_used_ratio, thresholds: [{for: 2m}]}]",
+         "a threshold has one of 'above', 'below', 'above_usual', 'below_usual' and 'burn_rate'"},
         {"rules: [{name: memory_used_ratio, thresholds: [{above: 2s}]}]",
          "'2s' is no amount in the unit of memory_used_ratio"},
         {"rules: [{name: memory_used_ratio, no_data: pass}]", "'pass' is none of blocked, ignore"},
@@ -146,6 +149,162 @@ TEST(ParseConfig, RefusesImpossibleValues) {
     };
     for (const auto& [yaml, expected] : cases) {
         EXPECT_THAT(problem(yaml), HasSubstr(expected)) << yaml;
+    }
+}
+
+TEST(ParseConfig, ReadsThresholdsOfEverySort) {
+    const auto config = parse_config(R"(
+rules:
+  - name: probe_failure_ratio
+    thresholds:
+      - {below: 10%, for: 1m, action: warn}
+      - {above_usual: 50%, for: 10m}
+      - {below_usual: 0.25, for: 1m, action: rollback}
+      - {burn_rate: 14.4, objective: 99.9%, window: 1h, short_window: 5m}
+      - {burn_rate: 6, objective: 99%, window: 6h, action: warn}
+)",
+                                     "h.yaml");
+    ASSERT_TRUE(config) << config.error().message();
+    using Side = Threshold::Side;
+    using Sort = Threshold::Sort;
+    const auto* const r = rule(*config, "probe_failure_ratio");
+    ASSERT_NE(r, nullptr);
+    ASSERT_EQ(r->thresholds.size(), 5);
+    EXPECT_EQ(r->thresholds[0], (Threshold{Side::below, 0.1, 1min, Severity::warn, Sort::hard}));
+    EXPECT_EQ(r->thresholds[1],
+              (Threshold{Side::above, 0.5, 10min, Severity::page, Sort::relative}));
+    EXPECT_EQ(r->thresholds[2],
+              (Threshold{Side::below, 0.25, 1min, Severity::rollback, Sort::relative}));
+    EXPECT_EQ(r->thresholds[3], (Threshold{Side::above, 14.4, 0min, Severity::page, Sort::burn_rate,
+                                           99.9 / 100, 1h, 5min}));
+    EXPECT_EQ(r->thresholds[4].short_window, 30min);  // a twelfth
+}
+
+TEST(ParseConfig, RefusesThresholdsThatContradictThemselvesOrCanNeverBeReached) {
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"{above_usual: 50%, above: 2}", "above_usual: contradicts 'above'"},
+        {"{burn_rate: 2, objective: 99%, window: 1h, below_usual: 5%}",
+         "burn_rate: contradicts 'below_usual'"},
+        {"{above_usual: 0}", "above_usual: must be above 0"},
+        {"{below_usual: 100%}", "below_usual: must be below 100%"},
+        {"{above_usual: fast}", "expected a number such as 0.02 or 2%, got 'fast'"},
+        {"{above: 1, objective: 99%}", "objective: goes with 'burn_rate' alone"},
+        {"{above_usual: 1, short_window: 5m}", "short_window: goes with 'burn_rate' alone"},
+        {"{burn_rate: 2, window: 1h}", "thresholds[0].objective: is missing"},
+        {"{burn_rate: 2, objective: 99%}", "thresholds[0].window: is missing"},
+        {"{burn_rate: 2, objective: 100%, window: 1h}", "must be above 0 and below 100%"},
+        {"{burn_rate: 0, objective: 99%, window: 1h}", "burn_rate: must be above 0"},
+        {"{burn_rate: 14.4, objective: 90%, window: 1h}",
+         "can never be reached: 14.4 times a budget of 10 % is more than all events"},
+        {"{burn_rate: 2, objective: 99%, window: 1h, for: 5m}",
+         "for: a burn rate has its windows instead"},
+        {"{burn_rate: 2, objective: 99%, window: 100ms}", "100ms is out of range, 1s to 31d"},
+        {"{burn_rate: 2, objective: 99%, window: 32d}", "32d is out of range, 1s to 31d"},
+        {"{burn_rate: 2, objective: 99%, window: 1h, short_window: 31m}",
+         "31m must be above 0 and at most half of the window"},
+        {"{burn_rate: 2, objective: 99%, window: 1h, short_window: 0s}", "0s must be above 0"},
+        {"{burn_rate: 2, objective: 99%, window: 1h, shrt_window: 5m}",
+         "did you mean 'short_window'?"},
+        {"{above: 1, action: none}", "must be warn, page or rollback"},
+    };
+    for (const auto& [yaml, expected] : cases) {
+        EXPECT_THAT(problem("rules: [{name: probe_failure_ratio, thresholds: [" + yaml + "]}]"),
+                    HasSubstr(expected))
+            << yaml;
+    }
+    for (const auto* signal : {"memory_used_ratio", "network_errors_per_second"}) {
+        EXPECT_THAT(problem(std::string{"rules: [{name: "} + signal +
+                            ", thresholds: [{burn_rate: 2, objective: 99%, window: 1h}]}]"),
+                    HasSubstr("needs a signal of kind ratio whose numerator counts bad events"));
+    }
+}
+
+TEST(ParseConfig, ReadsWhichSignalsAreLoad) {
+    const auto config = parse_config(R"(
+collectors: {scrape: [{name: shop, url: 'http://127.0.0.1:9102/metrics'}]}
+signals: [{name: orders_per_second, numerator: [{metric: shop_orders_total}], load: true}]
+upgrades: {load: [shop_requests_per_second, shop_jobs_total, queue_length]}
+)",
+                                     "h.yaml");
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_THAT(config->upgrades.load,
+                ElementsAre("shop_requests_per_second", "shop_jobs_per_second", "queue_length"));
+    std::vector<std::string> load;
+    for (const auto& signal : config->signals) {
+        if (signal.load) {
+            load.push_back(signal.name);
+        }
+    }
+    EXPECT_THAT(load, ElementsAre("network_bytes_per_second", "orders_per_second"));
+    EXPECT_THAT(problem("upgrades: {load: [network_byte_per_second]}"),
+                HasSubstr("upgrades.load: no signal 'network_byte_per_second', did you mean "
+                          "'network_bytes_per_second'?"));
+}
+
+TEST(ParseConfig, ReadsWhatNoBaselineLearns) {
+    const auto config = parse_config(R"(
+upgrades:
+  exclude:
+    - {from: 2026-11-24T09:30:00Z, to: 2026-11-24T12:00:00+01:00, reason: incident 4711}
+    - {from: 2026-12-24T00:00:00Z, to: 2026-12-27T00:00:00Z, reason: Christmas}
+)",
+                                     "h.yaml");
+    ASSERT_TRUE(config) << config.error().message();
+    ASSERT_EQ(config->upgrades.exclude.size(), 2);
+    EXPECT_EQ(config->upgrades.exclude[0].window.length(), 90min);
+    EXPECT_EQ(config->upgrades.exclude[1].reason, "Christmas");
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"{from: 2026-11-24T09:30:00Z, to: 2026-11-24T09:30:00Z, reason: a}",
+         "upgrades.exclude[0].to: must be after 'from'"},
+        {"{from: 2026-11-24T09:30:00Z, reason: a}", "upgrades.exclude[0].to: is missing"},
+        {"{from: yesterday, to: 2026-11-24T09:30:00Z, reason: a}",
+         "upgrades.exclude[0].from: expected a time such as 2026-11-24T09:30:00Z, got 'yesterday'"},
+        {"{from: 2026-11-24T09:30:00Z, to: 2026-11-25T09:30:00Z}",
+         "upgrades.exclude[0].reason: is missing"},
+    };
+    for (const auto& [yaml, expected] : cases) {
+        EXPECT_THAT(problem("upgrades: {exclude: [" + yaml + "]}"), HasSubstr(expected)) << yaml;
+    }
+    std::string many = "upgrades: {exclude: [";
+    for (int i = 0; i < 1'001; ++i) {
+        many += "{from: 0, to: 1, reason: a},";
+    }
+    EXPECT_THAT(problem(many + "]}"), HasSubstr("upgrades.exclude: has 1001 items, at most 1000"));
+}
+
+TEST(ParseConfig, ReadsTheJobsOfTheCycle) {
+    const auto config = parse_config(R"(
+upgrades:
+  jobs:
+    - {name: backup, signal: disk_bytes_per_second, match: {device: sda}, above: 50MiB}
+    - {name: settlement, signal: log_lines_per_second, below: 1}
+)",
+                                     "h.yaml");
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_THAT(
+        config->upgrades.jobs,
+        ElementsAre(Job{"backup",
+                        "disk_bytes_per_second",
+                        {{"device", "sda"}},
+                        Threshold::Side::above,
+                        50.0 * 1024 * 1024},
+                    Job{"settlement", "log_lines_per_second", {}, Threshold::Side::below, 1}));
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"{signal: cpu_busy_ratio, above: 1}", "upgrades.jobs[0].name: is missing"},
+        {"{name: a, above: 1}", "upgrades.jobs[0].signal: is missing"},
+        {"{name: a, signal: cpu_bussy_ratio, above: 1}",
+         "no signal 'cpu_bussy_ratio', did you mean 'cpu_busy_ratio'?"},
+        {"{name: a, signal: cpu_busy_ratio}",
+         "upgrades.jobs[0].above: a job has either 'above' or 'below'"},
+        {"{name: a, signal: cpu_busy_ratio, above: 1, below: 2}",
+         "upgrades.jobs[0].below: a job has either 'above' or 'below'"},
+        {"{name: a, signal: cpu_busy_ratio, above: 2s}",
+         "'2s' is no amount in the unit of cpu_busy_ratio"},
+        {"{name: a, signal: cpu_busy_ratio, above: 1}, {name: a, signal: cpu_busy_ratio, above: 1}",
+         "upgrades.jobs[1].name: 'a' is there twice"},
+    };
+    for (const auto& [yaml, expected] : cases) {
+        EXPECT_THAT(problem("upgrades: {jobs: [" + yaml + "]}"), HasSubstr(expected)) << yaml;
     }
 }
 

@@ -1,74 +1,52 @@
-#include "daemon/upgrades.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "collectors/support/resolver.h"
 #include "daemon/quantities.h"
-#include "daemon/version.h"
 #include "model/names.h"
-#include "tests/support/fake_clock.h"
+#include "tests/daemon/world.h"
 #include "tests/support/run.h"
 #include "tests/support/temp_dir.h"
 
 namespace holdfast::daemon {
 namespace {
 
-namespace asio = boost::asio;
 using namespace std::chrono_literals;
-using holdfast::testing::FakeClock;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr auto cycle = 60s;
 const Timestamp start{24h * 20'000};
 
-/// A daemon without collectors and HTTP: real stores in `folder`, a clock that the test sets, and
-/// one gauge that is recorded every second.
-class World {
-public:
-    explicit World(const std::filesystem::path& folder, Timestamp now) : clock{now} {
-        samples = std::move(*storage::open_sample_store({.path = folder / "samples"}));
-        records = std::move(*storage::open_record_store({.path = folder / "records"}));
-        Config config = *parse_config(R"(
+constexpr auto configuration = R"(
 collectors: {cpu: {interval: 1s}}
 defaults: {interval: 1s}
-upgrades: {cycle: 60s, warmup: 1s}
+upgrades:
+  cycle: 60s
+  warmup: 1s
+  load: [requests]
+  exclude: [{from: 2024-10-04T00:00:30Z, to: 2024-10-04T00:00:40Z, reason: incident 4711}]
+  jobs: [{name: backup, signal: queue_length, above: 5}]
 default_rules: false
-signals: [{name: queue_length, numerator: [{metric: holdfast_queue}], by: [queue]}]
+signals:
+  - {name: queue_length, numerator: [{metric: holdfast_queue}], by: [queue]}
+  - {name: requests, numerator: [{metric: holdfast_requests}]}
 rules:
   - {name: queue, signal: queue_length, required: true, tolerated: {absolute: 1}, margin: {absolute: 3}}
-)",
-                                      "test");
-        alerting.emplace(clock, *records, record_pool, http, metrics);
-        upgrades.emplace(
-            Upgrades::Deps{clock, *samples, *records, record_pool, work_pool, *alerting, metrics},
-            io.get_executor());
-        alerting->configure(config.alerting, "http://127.0.0.1:9750");
-        upgrades->configure(std::make_shared<const Config>(std::move(config)));
-        const auto loaded = run(upgrades->load());
-        EXPECT_TRUE(loaded) << loaded.error().message();
-    }
+)";
 
-    template <class T>
-    T run(asio::awaitable<T> task) {
-        auto result = asio::co_spawn(io, std::move(task), asio::use_future);
-        io.restart();
-        io.run();
-        return result.get();
-    }
-    /// One second of the world: a sample is recorded and seen, the clock moves, rules judge.
+/// One gauge that is recorded every second.
+struct World : testing::World {
+    World(const std::filesystem::path& folder, Timestamp now)
+        : testing::World{folder, now, configuration} {}
+
+    /// Seconds of the world: a sample is recorded and seen, the clock moves, rules judge.
     void live(std::chrono::seconds length, double level) {
         for (auto i = 0s; i < length; i += 1s) {
-            storage::Row row{"queues", clock.now(), {.epoch = 1}};
             const double wobble =
                 static_cast<double>((clock.now().time_since_epoch() / 1s) % 3) - 1;
-            row.reading.samples.push_back({series, row.at, level + 0.1 * wobble});
-            const auto shared = std::make_shared<const storage::Row>(std::move(row));
-            ASSERT_TRUE(samples->append({shared}));
-            upgrades->observe(shared);
+            record("queues", {{series, clock.now(), level + 0.1 * wobble}});
             clock.set(clock.now() + 1s);
-            run(upgrades->evaluate_all());
+            evaluate();
         }
     }
     Upgrade begin(bool no_window = true) {
@@ -81,31 +59,9 @@ rules:
         EXPECT_TRUE(started) << started.error().message();
         return started->upgrade;
     }
-    Upgrade now(const std::string& id) { return *upgrades->find(id); }
-    std::vector<std::string> firing() {
-        std::vector<std::string> out;
-        for (const auto& alert : alerting->alerts()) {
-            if (!alert.ended_at) {
-                out.push_back(alert.labels.at("alertname"));
-            }
-        }
-        return out;
-    }
 
-    asio::io_context io{1};
-    FakeClock clock;
-    asio::thread_pool record_pool{1};
-    asio::thread_pool work_pool{1};
-    SelfMetrics metrics = SelfMetrics::make();
-    collectors::DetachedCalls calls{1};
-    collectors::Resolver resolver{calls};
-    collectors::HttpClient http{resolver, version};
     std::shared_ptr<const Series> series =
         std::make_shared<const Series>(Series{"holdfast_queue", {{"queue", "orders"}}});
-    std::unique_ptr<storage::SampleStore> samples;
-    std::unique_ptr<storage::RecordStore> records;
-    std::optional<Alerting> alerting;
-    std::optional<Upgrades> upgrades;
 };
 
 struct UpgradesTest : ::testing::Test {
@@ -134,7 +90,8 @@ TEST_F(UpgradesTest, ProvesAnUnchangedSystemAfterACycleAndLetsItClose) {
     EXPECT_EQ(refused.error().code(), Errc::conflict);
     EXPECT_THAT(refused.error().message(), HasSubstr("more of the business cycle"));
     world->live(15s, 10);
-    EXPECT_EQ(world->now("u1").verdict, Verdict::proven);
+    EXPECT_EQ(world->now("u1").verdict, Verdict::proven)
+        << world->now("u1").judgements[0].evidence.reason;
     const auto closed =
         world->run(world->upgrades->transition("u1", rules::Transition::close, "me", ""));
     ASSERT_TRUE(closed) << closed.error().message();
@@ -153,7 +110,8 @@ TEST_F(UpgradesTest, ProvesAnUnchangedSystemAfterACycleAndLetsItClose) {
 TEST_F(UpgradesTest, AdvisesARollbackAndEndsItsAlertsWithIt) {
     world->begin();
     world->live(15s, 20);
-    EXPECT_EQ(world->now("u1").verdict, Verdict::rollback);
+    EXPECT_EQ(world->now("u1").verdict, Verdict::rollback)
+        << world->now("u1").judgements[0].evidence.reason;
     EXPECT_THAT(world->firing(), ElementsAre("HoldfastRegression", "HoldfastRollbackRecommended",
                                              "HoldfastWatchdog"));
     const auto rolled =
@@ -170,7 +128,8 @@ TEST_F(UpgradesTest, MutesJudgingInTheWindow) {
     ASSERT_TRUE(
         world->run(world->upgrades->transition("u1", rules::Transition::window_end, "me", "")));
     world->live(65s, 10);
-    EXPECT_EQ(world->now("u1").verdict, Verdict::proven);
+    EXPECT_EQ(world->now("u1").verdict, Verdict::proven)
+        << world->now("u1").judgements[0].evidence.reason;
 }
 
 TEST_F(UpgradesTest, SaysTheSameBitForBitAfterARestart) {
@@ -178,7 +137,7 @@ TEST_F(UpgradesTest, SaysTheSameBitForBitAfterARestart) {
     world->live(40s, 10.4);
     const auto before = world->now("u1");
     restart();
-    world->run(world->upgrades->evaluate_all());
+    world->evaluate();
     const auto after = world->now("u1");
     EXPECT_EQ(after.revision, before.revision);
     EXPECT_EQ(after.verdict, before.verdict);
@@ -197,7 +156,7 @@ TEST_F(UpgradesTest, KeepsAFiringPageThroughARestart) {
     restart();
     ASSERT_TRUE(world->run(world->alerting->load()));
     EXPECT_EQ(world->firing(), before);
-    world->run(world->upgrades->evaluate_all());
+    world->evaluate();
     EXPECT_EQ(world->firing(), before);
 }
 
@@ -284,6 +243,41 @@ TEST_F(UpgradesTest, SealsBaselinesWithADigestThatSurvives) {
     EXPECT_EQ(sha256_hex(storage::canonical_bytes(*back)), taken->digest);
 }
 
+TEST_F(UpgradesTest, CopiesLoadAndJobsOfTheConfigurationIntoTheUpgrade) {
+    const auto upgrade = world->begin();
+    EXPECT_THAT(upgrade.load, ElementsAre("requests"));
+    EXPECT_THAT(upgrade.jobs,
+                ElementsAre(Job{"backup", "queue_length", {}, Threshold::Side::above, 5}));
+}
+
+TEST_F(UpgradesTest, LearnsNeitherIncidentsNorWindowsNorWhatWasRolledBack) {
+    const auto take = [this] {
+        auto taken =
+            world->run(world->upgrades->take_baseline(std::nullopt, std::nullopt, std::nullopt));
+        EXPECT_TRUE(taken) << taken.error().message();
+        return *taken;
+    };
+    const auto before = take();
+    ASSERT_EQ(before.excluded.size(), 1);
+    EXPECT_EQ(before.excluded[0].reason, "incident 4711");
+    const auto began = world->clock.now();
+    world->begin(false);
+    world->live(5s, 50);
+    ASSERT_TRUE(
+        world->run(world->upgrades->transition("u1", rules::Transition::window_end, "me", "")));
+    const auto window_end = world->clock.now();
+    world->live(60s, 20);
+    EXPECT_EQ(take().excluded.back(), (Exclusion{{began, window_end}, "upgrade u1"}));
+    ASSERT_TRUE(
+        world->run(world->upgrades->transition("u1", rules::Transition::roll_back, "me", "slow")));
+    const auto ended = world->clock.now();
+    world->live(5s, 10);
+    const auto after = take();
+    EXPECT_EQ(after.excluded.back(), (Exclusion{{began, ended}, "upgrade u1"}));
+    EXPECT_THAT(after.note, HasSubstr("(upgrade u1)"));
+    EXPECT_LT(after.signals.at(0).maximum, 11);  // neither of the 50s nor of the 20s
+}
+
 TEST_F(UpgradesTest, StaysLearningWithLessThanACycleOfBaseline) {
     const auto taken = world->run(world->upgrades->take_baseline(30s, std::nullopt, std::nullopt));
     ASSERT_TRUE(taken);
@@ -304,7 +298,7 @@ TEST_F(UpgradesTest, IsBlockedWhenARequiredSignalStops) {
     world->begin();
     world->live(10s, 10);
     world->clock.set(world->clock.now() + 60s);
-    world->run(world->upgrades->evaluate_all());
+    world->evaluate();
     EXPECT_EQ(world->now("u1").verdict, Verdict::blocked);
     EXPECT_THAT(world->firing(), ElementsAre("HoldfastUpgradeBlocked", "HoldfastWatchdog"));
     world->live(2s, 10);
@@ -317,10 +311,10 @@ TEST_F(UpgradesTest, DoesNotTakeItsOwnAbsenceForSilence) {
     const auto away = world->clock.now() + 10min;
     world.reset();
     world.emplace(folder.path(), away);
-    world->run(world->upgrades->evaluate_all());
+    world->evaluate();
     EXPECT_EQ(world->now("u1").verdict, Verdict::watching);
     world->clock.set(away + 16s);
-    world->run(world->upgrades->evaluate_all());
+    world->evaluate();
     EXPECT_EQ(world->now("u1").verdict, Verdict::blocked);
 }
 

@@ -49,21 +49,12 @@ TEST(SeasonClock, DoesNotWaitForTheHourThatIsLeftOut) {
     EXPECT_FALSE(change_day[2]);
 }
 
-TEST(SeasonClock, TellsWorkingDaysFromWeekends) {
-    const SeasonClock clock{7 * 24h, {}};
-    const auto level = SeasonLevel::hour_of_daytype;
-    EXPECT_EQ(clock.season(level, 4 * 24 + 7), clock.season(level, 7));  // Friday, Monday
-    EXPECT_NE(clock.season(level, 5 * 24 + 7), clock.season(level, 7));  // Saturday
-    EXPECT_EQ(clock.describe(level, clock.season(level, 6 * 24 + 7)), "weekends 07:00");
-}
-
 TEST(SeasonClock, CutsShortCyclesIntoSix) {
     const SeasonClock clock{60s, {}};
     EXPECT_EQ(clock.slots(), 6);
     EXPECT_EQ(clock.slot(Timestamp{19'999ms}), 1);
     EXPECT_EQ(clock.slot(Timestamp{120s}), 0);
     EXPECT_EQ(clock.describe_slot(2), "second 20 of the cycle");
-    EXPECT_EQ(clock.levels(), (std::vector{SeasonLevel::slot, SeasonLevel::all}));
 }
 
 TEST(SeasonClock, HasASlotForEveryInstantOfOddCycles) {
@@ -75,19 +66,12 @@ TEST(SeasonClock, HasASlotForEveryInstantOfOddCycles) {
     }
 }
 
-TEST(SeasonClock, NumbersCyclesAndDays) {
-    const SeasonClock week{7 * 24h, {}};
-    EXPECT_EQ(week.cycle_number(at(2026, 11, 29, 23h)), week.cycle_number(at(2026, 11, 23)));
-    EXPECT_EQ(week.cycle_number(at(2026, 11, 30)), week.cycle_number(at(2026, 11, 23)) + 1);
-    EXPECT_EQ(week.day_number(at(2026, 11, 24)), week.day_number(at(2026, 11, 23)) + 1);
-}
-
-TEST(BlockLength, IsFiveMinutesShorterForShortCyclesAndNeverBelowTheStep) {
-    EXPECT_EQ(block_length(7 * 24h, 5s), 5min);
-    EXPECT_EQ(block_length(1h, 5s), 1min);
-    EXPECT_EQ(block_length(60s, 1s), 1s);
-    EXPECT_EQ(block_length(24s, 500ms), 1s);
-    EXPECT_EQ(block_length(60s, 5s), 5s);
+TEST(CellLength, IsFiveMinutesShorterForShortCyclesAndNeverBelowTheStep) {
+    EXPECT_EQ(cell_length(7 * 24h, 5s), 5min);
+    EXPECT_EQ(cell_length(1h, 5s), 1min);
+    EXPECT_EQ(cell_length(60s, 1s), 1s);
+    EXPECT_EQ(cell_length(24s, 500ms), 1s);
+    EXPECT_EQ(cell_length(60s, 5s), 5s);
 }
 
 }  // namespace

@@ -38,14 +38,22 @@ Upgrade full_upgrade() {
                 .worse = Direction::both,
                 .tolerated = {0.02, 1.0 / 3},
                 .margin = {0.1, 1e-300},
-                .thresholds = {{Threshold::Side::below, 0.1, 5min, Severity::rollback}},
+                .thresholds = {{Threshold::Side::below, 0.1, 5min, Severity::rollback},
+                               {.value = 14.4,
+                                .sort = Threshold::Sort::burn_rate,
+                                .objective = 0.999,
+                                .window = 1h,
+                                .short_window = 5min}},
                 .required = true,
                 .no_data = NoData::ignore}};
     u.signals = {{.name = "x_seconds",
                   .kind = Kind::latency,
                   .numerator = {{{"a_total", {{"m", "1"}}}, Term::Use::increase, -1}},
                   .denominator = {{{"b_total", {}}, Term::Use::increase, 1}},
-                  .by = {"device"}}};
+                  .by = {"device"},
+                  .load = true}};
+    u.load = {"y_per_second"};
+    u.jobs = {{"backup", "x_seconds", {{"device", "sda"}}, Threshold::Side::below, 1.0 / 3}};
     Judged judged{.rule = "latency",
                   .signal = {"x_seconds", {{"device", "sda"}}},
                   .judgement = Judgement::regressed,
@@ -65,6 +73,8 @@ TEST(RecordJson, GivesEveryFieldBackBitForBit) {
     EXPECT_EQ(encode_record(*decoded), bytes);
     EXPECT_EQ(decoded->rules, full_upgrade().rules);
     EXPECT_EQ(decoded->signals, full_upgrade().signals);
+    EXPECT_EQ(decoded->load, full_upgrade().load);
+    EXPECT_EQ(decoded->jobs, full_upgrade().jobs);
     EXPECT_EQ(decoded->window_end_at, full_upgrade().window_end_at);
     EXPECT_FALSE(decoded->ended_at);
     EXPECT_EQ(decoded->judgements[0].severity, Severity::rollback);
@@ -75,6 +85,15 @@ TEST(RecordJson, TakesAbsentFieldsAsDefaultsAndIgnoresUnknownOnes) {
     ASSERT_TRUE(older) << older.error().message();
     EXPECT_EQ(older->id, "u1");
     EXPECT_EQ(older->revision, 1);
+}
+
+TEST(RecordJson, TakesThresholdsOfBeforeThereWereSortsForHardOnes) {
+    const auto older = decode_record<Upgrade>(
+        "\x01{\"rules\":[{\"name\":\"a\",\"thresholds\":[{\"side\":\"below\",\"value\":\"0.5\","
+        "\"duration\":1000,\"action\":\"warn\"}]}]}");
+    ASSERT_TRUE(older) << older.error().message();
+    EXPECT_EQ(older->rules.at(0).thresholds.at(0),
+              (Threshold{Threshold::Side::below, 0.5, 1s, Severity::warn, Threshold::Sort::hard}));
 }
 
 TEST(RecordJson, NamesTheFieldThatIsNotOfItsType) {
@@ -124,11 +143,9 @@ TEST_F(RecordStoreTest, KeepsUpgradesInOrderWithTheirEvents) {
 
 TEST_F(RecordStoreTest, KeepsBaselinesAndKnowsThoseItDoesNotHave) {
     Baseline baseline{.id = "b1", .cycle = 24h, .offsets = {{Timestamp{1ms}, 3600s}}};
-    baseline.signals = {{.signal = {"x", {}},
-                         .level = SeasonLevel::hour_of_day,
-                         .seasons = {{1.0 / 3, 2, 3}},
-                         .variances = {{1, 1e-17, 5}}}};
+    baseline.signals = {{.signal = {"x", {}}, .seasons = {{1.0 / 3, 2, 3, 4}}, .typical = 1e-17}};
     baseline.history_digest = "h";
+    baseline.excluded = {{{Timestamp{1ms}, Timestamp{2ms}}, "incident"}};
     baseline.digest = "d";
     const auto store = open();
     ASSERT_TRUE(store->put_baseline(baseline, {}));

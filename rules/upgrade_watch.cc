@@ -1,0 +1,368 @@
+#include "rules/upgrade_watch.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "rules/judging/reasons.h"
+#include "rules/words.h"
+
+namespace holdfast::rules {
+namespace {
+
+constexpr std::size_t cells_max = 60'000;  // 200 days of 5 min: then the watch has ended
+constexpr auto silence_min = std::chrono::seconds{15};
+constexpr int silence_steps = 10;
+
+bool matches(const std::string& name, const Labels& labels, const SignalId& signal) {
+    return name == signal.name &&
+           std::all_of(labels.begin(), labels.end(), [&](const auto& wanted) {
+               const auto found = signal.labels.find(wanted.first);
+               return found != signal.labels.end() && found->second == wanted.second;
+           });
+}
+
+Timestamp history_end(const BaselineHistory& history) {
+    const auto cells = history.signals.empty() ? 0 : history.signals.front().size();
+    return history.begin + history.cell * static_cast<std::int64_t>(cells);
+}
+
+std::chrono::seconds offset_at(const UtcOffsets& offsets, Timestamp at) {
+    auto offset = offsets.empty() ? std::chrono::seconds{0} : offsets.front().offset;
+    for (const auto& change : offsets) {
+        if (change.from <= at) {
+            offset = change.offset;
+        }
+    }
+    return offset;
+}
+
+/// Puts the cells before the upgrade: what lies between is missing. A baseline of long ago is moved
+/// by whole cycles, so that every season stays where it is in local time.
+void put_before(BaselineHistory& history, Timestamp upgrade, Milliseconds cycle,
+                const UtcOffsets& offsets) {
+    const auto end = history_end(history);
+    auto gap = upgrade - end;
+    if (gap >= cycle) {
+        auto shift = gap / cycle * cycle;
+        if (cycle % std::chrono::hours{24} == Milliseconds{0}) {
+            shift += offset_at(offsets, end) - offset_at(offsets, end + shift);
+        }
+        gap -= shift;
+    }
+    const auto cells = gap / history.cell;
+    for (auto& signal : history.signals) {
+        const auto size = static_cast<std::int64_t>(signal.size()) + cells;
+        signal.resize(static_cast<std::size_t>(std::max<std::int64_t>(0, size)));
+    }
+    const auto size = history.signals.empty() ? 0 : history.signals.front().size();
+    history.begin = upgrade - history.cell * static_cast<std::int64_t>(size);
+}
+
+}  // namespace
+
+/// One rule with one signal, or a signal that only explains others.
+struct UpgradeWatch::Entry {
+    Entry(std::optional<Rule> the_rule, SignalId id, CellSeries series)
+        : rule{std::move(the_rule)},
+          signal{std::move(id)},
+          cells{std::move(series)},
+          thresholds{rule ? rule->thresholds : std::vector<Threshold>{}, signal.name,
+                     to_string(signal)} {}
+
+    std::optional<Rule> rule;
+    SignalId signal;
+    SignalBaseline baseline;  ///< empty where it knows nothing of the signal
+    CellSeries cells;
+    ThresholdWatch thresholds;
+    std::optional<std::size_t> place;  ///< in the ensemble
+    std::optional<Timestamp> last_point;
+    std::optional<Milliseconds> step;  ///< smallest time between two points
+    double last_value = 0;
+    std::optional<Timestamp> breach_ended;  ///< that the proof was started anew for
+};
+
+UpgradeWatch::~UpgradeWatch() = default;
+
+UpgradeWatch::UpgradeWatch(const Upgrade& upgrade, const Baseline& baseline,
+                           BaselineHistory history, const ForEach& for_each)
+    : upgrade_{upgrade},
+      begin_{*upgrade.window_end_at},
+      cell_{baseline.cell > Milliseconds{0} ? baseline.cell
+                                            : cell_length(upgrade.cycle, Milliseconds{0})},
+      whole_cycle_{baseline.whole_cycles >= 1},
+      clock_{upgrade.cycle, baseline.offsets},
+      plan_{.upgrade = begin_,
+            .planned_end = begin_ + upgrade.cycle,
+            .cell = cell_,
+            .cycle = upgrade.cycle,
+            .warmup = upgrade.warmup,
+            .offsets = baseline.offsets,
+            .levels = upgrade.levels},
+      deriver_{upgrade.signals},
+      jobs_seen_(upgrade.jobs.size(), false) {
+    upgrade_.judgements.clear();
+    struct Pair {
+        std::optional<Rule> rule;
+        SignalId signal;
+        std::optional<std::size_t> known;  ///< place in the baseline
+    };
+    const auto is_load = [&](const SignalId& id) {
+        return std::any_of(upgrade.signals.begin(), upgrade.signals.end(),
+                           [&](const auto& d) { return d.load && d.name == id.name; }) ||
+               std::find(upgrade.load.begin(), upgrade.load.end(), id.name) != upgrade.load.end();
+    };
+    std::vector<Pair> pairs;
+    std::vector<bool> ruled(baseline.signals.size(), false);
+    for (const auto& rule : upgrade.rules) {
+        const auto before = pairs.size();
+        for (std::size_t k = 0; k < baseline.signals.size(); ++k) {
+            if (matches(rule.signal, rule.match, baseline.signals[k].signal)) {
+                pairs.push_back({rule, baseline.signals[k].signal, k});
+                ruled[k] = true;
+            }
+        }
+        if (pairs.size() == before && !rule.implicit) {
+            pairs.push_back({rule, {rule.signal, rule.match}, std::nullopt});
+        }
+    }
+    for (std::size_t k = 0; k < baseline.signals.size(); ++k) {
+        if (!ruled[k] && is_load(baseline.signals[k].signal)) {
+            pairs.push_back({std::nullopt, baseline.signals[k].signal, k});
+        }
+    }
+    put_before(history, begin_, upgrade.cycle, baseline.offsets);
+    plan_.begin = history.begin;
+    std::vector<EnsembleSignal> signals;
+    std::vector<Cells> cells;
+    entries_.reserve(pairs.size());
+    for (auto& pair : pairs) {
+        const bool learnt = pair.known && *pair.known < history.signals.size();
+        const auto kind = pair.known ? baseline.signals[*pair.known].kind : Kind::gauge;
+        auto& e = entries_.emplace_back(pair.rule, pair.signal,
+                                        CellSeries{kind, begin_, cell_, cells_max});
+        if (pair.known) {
+            e.baseline = baseline.signals[*pair.known];
+        }
+        if (!learnt) {
+            continue;
+        }
+        e.place = signals.size();
+        const auto rule = pair.rule.value_or(Rule{.worse = Direction::both});
+        signals.push_back({.name = to_string(pair.signal),
+                           .kind = kind,
+                           .worse = rule.worse,
+                           .is_load = is_load(pair.signal),
+                           .is_errors = kind == Kind::ratio || kind == Kind::count,
+                           .required = rule.required,
+                           .judged = pair.rule.has_value(),
+                           .tolerated = rule.tolerated,
+                           .margin = rule.margin});
+        cells.push_back(history.signals[*pair.known]);
+    }
+    history = {};
+    if (!signals.empty() && !cells.front().empty()) {
+        watch_ = std::make_unique<EnsembleWatch>(
+            learn_ensemble(plan_, std::move(signals), cells, for_each));
+    }
+    judge_cells();
+}
+
+Timestamp UpgradeWatch::cell_end(std::size_t cell) const {
+    return begin_ + cell_ * static_cast<std::int64_t>(cell + 1);
+}
+
+void UpgradeWatch::observe(std::string_view source, Timestamp at, Timestamp received,
+                           const Reading& reading) {
+    if (at < begin_) {
+        return;  // a row on its way at the window's end
+    }
+    for (const auto& [index, point] : deriver_.derive(source, at, reading)) {
+        while (by_signal_.size() <= index) {
+            bind(by_signal_.size());
+        }
+        note_jobs(deriver_.id(index), point);
+        for (const auto entry : by_signal_[index]) {
+            add(entries_[entry], point, received);
+        }
+    }
+}
+
+void UpgradeWatch::bind(std::size_t signal) {
+    auto& bound = by_signal_.emplace_back();
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        if (entries_[i].signal == deriver_.id(signal)) {
+            bound.push_back(i);
+        }
+    }
+}
+
+void UpgradeWatch::add(Entry& entry, const Point& point, Timestamp received) {
+    if (entry.last_point && point.at > *entry.last_point) {
+        entry.step = std::min(entry.step.value_or(point.at - *entry.last_point),
+                              point.at - *entry.last_point);
+    }
+    entry.last_point = point.at;
+    entry.last_value = point.value();
+    if (entry.rule && !entry.rule->thresholds.empty()) {
+        const auto* const season = season_at(entry.baseline, clock_, point.at);
+        entry.thresholds.usual(point.at,
+                               season != nullptr ? std::optional{season->middle} : std::nullopt);
+        entry.thresholds.add(point);
+    }
+    const auto cell = static_cast<std::size_t>((point.at - begin_) / cell_);
+    if (received < cell_end(cell) + upgrade_.lag) {
+        entry.cells.add(point);
+    }
+}
+
+void UpgradeWatch::note_jobs(const SignalId& signal, const Point& point) {
+    for (std::size_t k = 0; k < jobs_seen_.size(); ++k) {
+        const auto& job = upgrade_.jobs[k];
+        if (!jobs_seen_[k] && matches(job.signal, job.match, signal)) {
+            jobs_seen_[k] = job.side == Threshold::Side::above ? point.value() > job.value
+                                                               : point.value() < job.value;
+        }
+    }
+}
+
+const std::vector<Judged>& UpgradeWatch::judged(Timestamp now) {
+    bool taken = false;
+    while (watch_ && cells_taken_ < cells_max && cell_end(cells_taken_) + upgrade_.lag <= now) {
+        take_cell();
+        taken = true;
+    }
+    if (taken) {
+        judge_cells();
+    }
+    judged_.resize(of_cells_.size());
+    for (std::size_t i = 0; i < judged_.size(); ++i) {
+        judged_[i] = of_cells_[i];
+        judge(entries_[i], judged_[i], now);
+    }
+    return judged_;
+}
+
+void UpgradeWatch::take_cell() {
+    std::vector<Cell> row;
+    for (auto& e : entries_) {
+        if (e.place) {
+            row.push_back(e.cells.at(cells_taken_));
+            e.cells.drop_before(cells_taken_ + 1);
+        }
+    }
+    ++cells_taken_;
+    watch_->take(row);
+    for (auto& e : entries_) {
+        const auto ended = e.thresholds.ended_at();
+        if (e.place && ended && ended != e.breach_ended) {
+            e.breach_ended = ended;
+            watch_->restart_proof(*e.place);
+        }
+    }
+}
+
+/// What the cells say, without the clock.
+void UpgradeWatch::judge_cells() {
+    of_cells_.clear();
+    const auto said = watch_ ? watch_->judged() : std::vector<EnsembleJudged>{};
+    for (const auto& e : entries_) {
+        if (!e.rule) {
+            continue;
+        }
+        Judged out{.rule = e.rule->name,
+                   .signal = e.signal,
+                   .required = e.rule->required,
+                   .no_data = e.rule->no_data};
+        if (e.place && watch_) {
+            const auto& j = said[*e.place];
+            out.judgement = j.judgement;
+            out.severity = j.severity;
+            out.regressed_since = j.regressed_since;
+            out.recovered_at = j.recovered_at;
+            out.evidence = evidence_of(watch_->signal(*e.place), j, plan_, watch_->now());
+        }
+        of_cells_.push_back(std::move(out));
+    }
+}
+
+std::vector<std::string> UpgradeWatch::unseen_jobs() const {
+    std::vector<std::string> out;
+    for (std::size_t k = 0; k < jobs_seen_.size(); ++k) {
+        if (!jobs_seen_[k]) {
+            out.push_back(upgrade_.jobs[k].name);
+        }
+    }
+    return out;
+}
+
+/// Adds what thresholds and the clock say.
+void UpgradeWatch::judge(const Entry& e, Judged& out, Timestamp now) const {
+    const auto subject = to_string(e.signal);
+    if (const auto ended = e.thresholds.ended_at()) {
+        out.recovered_at = std::max(out.recovered_at.value_or(*ended), *ended);
+    }
+    if (const auto& breach = e.thresholds.breach(); breach && breach->severity >= out.severity) {
+        out.judgement = Judgement::regressed;
+        out.severity = breach->severity;
+        out.regressed_since = std::min(out.regressed_since.value_or(breach->since), breach->since);
+        out.evidence.observed = breach->observed;
+        out.evidence.window = {breach->window_begin, breach->since};
+        out.evidence.missing = "the end of the regression";
+        out.evidence.reason = breach->cause;
+        return;
+    }
+    if (out.judgement == Judgement::regressed) {
+        return;
+    }
+    if (silent(e, now)) {
+        out.judgement = Judgement::no_data;
+        out.evidence.missing = "data";
+        out.evidence.reason =
+            e.last_point ? fmt::format("{}: no data since {}; check its source", subject,
+                                       in_words(*e.last_point))
+                         : fmt::format("{}: no data since the upgrade; check its source", subject);
+        return;
+    }
+    if (!e.place || !watch_ || !whole_cycle_) {
+        out.judgement = Judgement::learning;
+        out.evidence.observed = e.last_value;
+        out.evidence.missing = "a baseline of at least one whole business cycle";
+        out.evidence.reason =
+            fmt::format("{}: nothing can be proven; {}", subject,
+                        !whole_cycle_ ? "the baseline is shorter than one business cycle"
+                                      : "it was not there before the upgrade");
+        return;
+    }
+    if (out.judgement == Judgement::no_data) {  // points, but no whole block of them yet
+        out.judgement = Judgement::watching;
+        out.evidence.observed = e.last_value;
+        out.evidence.missing =
+            fmt::format("{} more of the business cycle",
+                        in_words(std::max(Milliseconds{0}, begin_ + plan_.cycle - now)));
+        out.evidence.reason = fmt::format("{}: warming up", subject);
+        return;
+    }
+    const auto jobs = out.required && out.judgement != Judgement::learning
+                          ? unseen_jobs()
+                          : std::vector<std::string>{};
+    if (!jobs.empty()) {
+        const auto wanted = fmt::format("a run of {}", fmt::join(jobs, ", "));
+        out.judgement = Judgement::watching;
+        out.evidence.missing +=
+            fmt::format("{}{}", out.evidence.missing.empty() ? "" : ", ", wanted);
+        out.evidence.reason += fmt::format("; not yet seen: {}", wanted);
+    }
+}
+
+bool UpgradeWatch::silent(const Entry& entry, Timestamp now) const {
+    const auto step =
+        entry.baseline.step > Milliseconds{0} ? entry.baseline.step : entry.step.value_or(cell_);
+    const auto limit = std::max<Milliseconds>(silence_steps * step, silence_min);
+    const auto heard = entry.last_point.value_or(begin_);
+    return now - std::max(heard, upgrade_.resumed_at.value_or(heard)) > limit;
+}
+
+}  // namespace holdfast::rules
