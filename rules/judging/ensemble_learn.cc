@@ -75,6 +75,9 @@ public:
     }
 
     void teach() {
+        for (std::size_t i = 0; i < m_.signals.size(); ++i) {
+            teach_events(i);
+        }
         const auto& l = m_.lengths;
         Values load;
         if (m_.by_cycles) {
@@ -97,6 +100,22 @@ public:
     }
 
 private:
+    void teach_events(std::size_t i) {
+        auto& s = m_.signals[i];
+        if (!counts_events(s.signal) || (s.signal.kind == Kind::count && !s.has_side(true))) {
+            return;
+        }
+        Cells bad;
+        bool seen = false;
+        for (const auto& c : history_[i]) {
+            bad.push_back({bad_events(c, s.signal.worse), is_there(c) ? c.denominator : 0});
+            seen = seen || is_there(c);
+        }
+        if (seen) {
+            s.events.emplace(bad, Grid{m_.plan.begin, m_.plan.cell, cells_}, m_.rhythm,
+                             m_.watch_cells, s.signal.tolerated, s.signal.margin);
+        }
+    }
     /// Puts a signal's cells onto its scale.
     void scale(std::size_t i) {
         auto& s = m_.signals[i];
@@ -371,7 +390,7 @@ private:
         }
         const double middle = median_of(blocks);
         if (!std::isnan(middle)) {
-            const double floor = 0.1 * middle + 0.005;
+            const double floor = std::max(0.1 * middle + 0.005, nobodys_business(s));
             for (double& v : blocks) {
                 v = std::log(v + floor);
             }
@@ -390,8 +409,14 @@ private:
             return;  // shares of few events jump with their denominators: their counts are judged
         }
         for (const double q : tail_quantiles) {
-            s.tails.emplace_back(deviations, m_.watch_cells, m_.rhythm.hours(m_.plan.cell), q);
+            s.tails.emplace_back(deviations, m_.watch_cells, m_.rhythm.hours(m_.plan.cell), q,
+                                 nobodys_business(s));
         }
+    }
+
+    /// Where somebody says in the unit what is tolerated, smaller deviations are none.
+    static double nobodys_business(const SignalModel& s) {
+        return s.signal.tolerated.absolute > 0 ? s.scale.step(s.signal.tolerated) : 0;
     }
 
     EnsembleModel& m_;

@@ -8,6 +8,7 @@
 #include "rules/judging/cycle_level.h"
 #include "rules/judging/deviations.h"
 #include "rules/judging/ensemble.h"
+#include "rules/judging/events.h"
 #include "rules/judging/expectation.h"
 #include "rules/judging/level.h"
 #include "rules/judging/load_factor.h"
@@ -29,6 +30,11 @@ inline double value_of(const Cell& cell) {
 /// Events of a ratio that are bad: where fewer are worse it counts the good ones.
 inline double bad_events(const Cell& cell, Direction worse) {
     return worse == Direction::down ? cell.denominator - cell.numerator : cell.numerator;
+}
+
+/// Kinds whose cells are counts: bad events out of all, or events per second.
+inline bool counts_events(const EnsembleSignal& signal) {
+    return signal.kind == Kind::ratio || signal.kind == Kind::count;
 }
 
 /// Lengths in cells.
@@ -68,6 +74,7 @@ struct SignalModel {
     std::optional<SuddenChannel> sudden;
     std::optional<Rough> rough;
     std::vector<TailModel> tails;
+    std::optional<EventsModel> events;     ///< of ratios and counts
     std::optional<Deviations> deviations;  ///< as the history left it
 
     bool has_side(bool up) const {

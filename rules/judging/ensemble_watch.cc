@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 #include <span>
+#include <tuple>
 
 #include "rules/judging/ensemble_model.h"
 #include "rules/seasons.h"
@@ -13,6 +14,7 @@ namespace {
 constexpr double level_share = 0.6;
 constexpr double dispersion_share = 0.2;
 constexpr double tail_share = 0.1;  // each of the two
+constexpr double events_share = 0.1;
 constexpr double sudden_share = 0.5;
 constexpr double closing_factor = 2;  // the last look: what is still there did not return to normal
 constexpr double episode_hours = 6;
@@ -52,6 +54,8 @@ struct EnsembleWatch::State {
         std::size_t level = 0;
         double effect = 0;  ///< on the scale of the detector; positive is up
         double half_width = 0;
+        double usual = missing;  ///< events: the rates in the window
+        double observed = missing;
         Milliseconds window{0};
         double excess = 0;
     };
@@ -80,6 +84,9 @@ struct EnsembleWatch::State {
             for (const auto& tail : model.tails) {
                 tails.emplace_back(tail);
             }
+            if (model.events) {
+                events.emplace(*model.events);
+            }
             skip = deviations ? deviations->waiting() : 0;
         }
         std::optional<CycleWatch> cycle;
@@ -97,6 +104,7 @@ struct EnsembleWatch::State {
         std::optional<LevelWatch> level, rough;
         std::optional<SuddenWatch> sudden;
         std::vector<TailWatch> tails;
+        std::optional<EventsWatch> events;
         std::optional<Deviations> deviations;
         std::size_t skip = 0;  ///< deviations to come that still belong to the history
     };
@@ -133,6 +141,7 @@ struct EnsembleWatch::State {
     double coverage(const Signal& s) const;
     double load_seen() const;
     void take_load(std::span<const Cell> cells);
+    void take_events(std::span<const Cell> cells);
     void take_levels();
     void take_cycle_block();
     void end_regression(std::size_t i);
@@ -142,7 +151,7 @@ struct EnsembleWatch::State {
     void effect_in_unit(std::size_t i, double effect, double lower, double upper,
                         std::size_t blocks_back, EnsembleJudged& j) const;
     EnsembleJudged judged(std::size_t i) const;
-    double margin_of(std::size_t i, std::string_view detector) const;
+    double margin_of(std::size_t i, const Finding& found) const;
     double as_ratio(std::size_t i, std::string_view detector, double effect) const;
 
     void take(std::span<const Cell> cells);
@@ -156,7 +165,8 @@ struct EnsembleWatch::State {
     void look_rough(std::size_t i, double bonus);
     void look_tails(std::size_t i, double bonus);
     void note(std::size_t i, const SignalModel& m, std::string_view detector, bool up,
-              const Evidence10& found, double share, double bonus);
+              const Evidence10& found, double share, double bonus, double usual = missing,
+              double observed = missing);
     void record(std::size_t i, const Finding& found);
     void regress(std::size_t i, const Finding& found, Severity severity);
     void finish();
@@ -216,6 +226,7 @@ void EnsembleWatch::State::take(std::span<const Cell> cells) {
         }
     }
     take_load(cells);
+    take_events(cells);
     if (model->by_cycles) {
         for (std::size_t i = 0; i < signals.size(); ++i) {
             signals[i].cycle_cells.push_back(cells[i]);
@@ -247,6 +258,23 @@ void EnsembleWatch::State::take_load(std::span<const Cell> cells) {
         const auto block = load_blocks[k].add(value_of(cells[model->load_signals[k]]));
         if (block && !(*block <= load_highest[k])) {
             load_highest[k] = std::isnan(*block) ? load_highest[k] : *block;
+        }
+    }
+}
+
+void EnsembleWatch::State::take_events(std::span<const Cell> cells) {
+    const auto at = now() - model->plan.cell;
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+        if (!signals[i].events) {
+            continue;
+        }
+        const auto& m = model->signals[i];
+        const auto all = is_there(cells[i]) ? cells[i].denominator : 0;
+        signals[i].events->add({bad_events(cells[i], m.signal.worse), all}, at);
+        const auto found = signals[i].events->look();
+        if (found.evidence.evidence > 0) {
+            note(i, m, "events", true, found.evidence, events_share, 0, found.usual,
+                 found.observed);
         }
     }
 }
@@ -491,7 +519,8 @@ void EnsembleWatch::State::look_tails(std::size_t i, double bonus) {
 
 /// Turns evidence into an episode of the severity that it reaches.
 void EnsembleWatch::State::note(std::size_t i, const SignalModel& m, std::string_view detector,
-                                bool up, const Evidence10& found, double share, double bonus) {
+                                bool up, const Evidence10& found, double share, double bonus,
+                                double usual, double observed) {
     const double x = found.evidence - m.price + std::log10(share) + bonus;
     const auto& limits = model->thresholds;
     if (found.evidence <= 0 || x < limits[detector == "fast" ? 1 : 0]) {
@@ -508,14 +537,20 @@ void EnsembleWatch::State::note(std::size_t i, const SignalModel& m, std::string
                .level = level,
                .effect = effect,
                .half_width = std::min(found.half_width, std::abs(effect)),
+               .usual = usual,
+               .observed = observed,
                .window = Milliseconds{static_cast<std::int64_t>(found.hours * hour)},
                .excess = x - limits[level]});
 }
 
 /// The margin on a detector's scale: scatter and peaks have no margin of their own.
-double EnsembleWatch::State::margin_of(std::size_t i, std::string_view detector) const {
-    if (detector != "level" && detector != "fast") {
-        return std::log1p(model->signals[i].signal.margin.relative);
+double EnsembleWatch::State::margin_of(std::size_t i, const Finding& found) const {
+    const auto& margin = model->signals[i].signal.margin;
+    if (found.detector == "events") {
+        return std::log1p(margin.at(found.usual) / found.usual);
+    }
+    if (found.detector != "level" && found.detector != "fast") {
+        return std::log1p(margin.relative);
     }
     return signals[i].cycle ? model->cycles.signals[i].margin : model->signals[i].margin;
 }
@@ -537,7 +572,7 @@ void EnsembleWatch::State::record(std::size_t i, const Finding& found) {
     }
     const double sure = std::abs(found.effect) - found.half_width;
     auto severity = std::array{Severity::warn, Severity::page, Severity::rollback}[found.level];
-    if (severity == Severity::rollback && !(sure > margin_of(i, found.detector))) {
+    if (severity == Severity::rollback && !(sure > margin_of(i, found))) {
         severity = Severity::page;
     }
     const auto at = now();
@@ -761,6 +796,25 @@ EnsembleJudged EnsembleWatch::State::judged(std::size_t i) const {
             const auto back = (now() - (r.strongest_at - f.window)) / block;
             effect_in_unit(i, f.effect, f.effect - f.half_width, f.effect + f.half_width,
                            static_cast<std::size_t>(std::max<std::int64_t>(1, back)), j);
+        }
+        if (f.detector == "events") {
+            const auto& signal = model->signals[i].signal;
+            j.usual = f.usual;
+            j.observed = f.observed;
+            j.effect = f.observed - f.usual;
+            j.effect_lower = f.usual * std::exp(f.effect - f.half_width) - f.usual;
+            j.effect_upper = f.usual * std::exp(f.effect + f.half_width) - f.usual;
+            j.tolerated = signal.tolerated.at(f.usual);
+            j.margin = signal.margin.at(f.usual);
+            if (signal.worse ==
+                Direction::down) {  // told as it was asked for: the share that is good
+                j.up = false;
+                j.usual = 1 - j.usual;
+                j.observed = 1 - j.observed;
+                j.effect = -j.effect;
+                std::tie(j.effect_lower, j.effect_upper) =
+                    std::pair{-j.effect_upper, -j.effect_lower};
+            }
         }
         j.window = {r.strongest_at - f.window, r.strongest_at};
         return j;

@@ -23,9 +23,10 @@ std::string_view unit_name(const EnsembleSignal& signal) {
 /// Amounts of one signal for people: shares in points, all else as a share of the usual level.
 class Amounts {
 public:
-    Amounts(std::string_view name, double usual)
+    Amounts(std::string_view name, double usual, double effect)
         : name_{name},
           usual_{std::abs(usual)},
+          most_{std::max(10 * usual_, 2 * std::abs(effect))},
           share_{name.ends_with("_ratio")},
           relative_{usual_ > 0 && !share_} {}
 
@@ -36,11 +37,10 @@ public:
         return relative_ ? in_words("_ratio", amount / usual_) : in_words(name_, amount);
     }
 
-    /// A limit of an interval: beyond ten times the usual level it says no more than that.
+    /// A limit of an interval: far beyond the usual level and the effect it says no more than that.
     std::string limit(double amount) const {
-        constexpr double most = 10;
-        if (relative_ && !(std::abs(amount) < most * usual_)) {
-            return fmt::format("{} or {}", (*this)(std::copysign(most * usual_, amount)),
+        if (relative_ && !(std::abs(amount) <= most_)) {
+            return fmt::format("{} or {}", (*this)(std::copysign(most_, amount)),
                                amount > 0 ? "more" : "less");
         }
         return (*this)(amount);
@@ -56,6 +56,7 @@ public:
 private:
     std::string_view name_;
     double usual_;
+    double most_;
     bool share_;
     bool relative_;
 };
@@ -64,7 +65,7 @@ private:
 /// effect in the good direction is told as such, with its sign turned.
 std::string of_level(const EnsembleSignal& signal, const Evidence& e) {
     const auto name = unit_name(signal);
-    const Amounts shown{name, e.baseline};
+    const Amounts shown{name, e.baseline, e.effect};
     const double turn = e.effect < 0 ? -1 : 1;
     const auto limits = std::minmax({turn * e.effect_lower, turn * e.effect_upper});
     return fmt::format("{} is {}, {} ({} to {}) {} its usual {} over {}; tolerated {}, margin {}",

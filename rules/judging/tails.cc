@@ -32,12 +32,12 @@ double count_in(const std::vector<std::size_t>& events, std::size_t first, std::
 }  // namespace
 
 TailModel::TailModel(const Values& deviations, std::size_t watch_cells, double cell_hours,
-                     double quantile) {
+                     double quantile, double least) {
     const double high = quantile_of(deviations, quantile);
     if (std::isnan(high)) {
         return;
     }
-    limit_ = std::max(high, limit_min) + 1e-9;
+    limit_ = std::max({high, limit_min, least}) + 1e-9;
     gap_ = std::max<std::size_t>(1, static_cast<std::size_t>(gap_hours / cell_hours));
     look_cells_ = std::max<std::size_t>(1, static_cast<std::size_t>(1 / cell_hours));
     std::vector<std::size_t> events;

@@ -11,9 +11,10 @@ namespace holdfast::rules {
 /// (0.4, weight three windows). Ref: docs/statistics.md, "Tails".
 class TailModel {
 public:
-    /// `quantile`: of the history's deviations, beyond which a cell is an event.
-    TailModel(const Values& deviations, std::size_t watch_cells, double cell_hours,
-              double quantile);
+    /// `quantile`: of the history's deviations, beyond which a cell is an event. `least`: smaller
+    /// deviations never are.
+    TailModel(const Values& deviations, std::size_t watch_cells, double cell_hours, double quantile,
+              double least = 0);
 
 private:
     friend class TailWatch;
