@@ -7,6 +7,7 @@
 
 #include "collectors/run_blocking.h"
 #include "daemon/api_json.h"
+#include "daemon/charts.h"
 #include "daemon/envelope.h"
 #include "daemon/metrics_page.h"
 #include "daemon/version.h"
@@ -457,7 +458,47 @@ asio::awaitable<ServerResponse> Api::get_upgrade(ServerRequest request, std::str
                                            name_of(upgrade->verdict)),
                                verdict_json(*upgrade));
     }
+    if (what.starts_with("rules/")) {
+        co_return co_await get_rule(*upgrade, what.substr(std::string_view{"rules/"}.size()));
+    }
     co_return no_such_path(request.path);
+}
+
+/// What a rule says, with its signals since the upgrade against the band of the baseline.
+asio::awaitable<ServerResponse> Api::get_rule(Upgrade upgrade, std::string rule) {
+    const auto baseline = deps_.upgrades.baseline(upgrade.baseline_id);
+    const auto end = std::min(upgrade.ended_at.value_or(deps_.clock.now()), deps_.clock.now());
+    auto draw = [&samples = deps_.samples, &upgrades = deps_.upgrades, upgrade, baseline, rule,
+                 end] {
+        return charts_of(samples, upgrade, baseline ? *baseline : Baseline{}, rule, end,
+                         [&upgrades] { return upgrades.stopping(); });
+    };
+    auto charts = co_await run_blocking(deps_.work_pool, std::move(draw));
+    if (!charts) {
+        co_return failed(charts.error());
+    }
+    json::array judged;
+    for (const auto& j : upgrade.judgements) {
+        if (j.rule == rule) {
+            judged.push_back(api_json(j));
+        }
+    }
+    json::array drawn;
+    for (const auto& chart : *charts) {
+        drawn.push_back(json::object{{"signal", to_string(chart.signal)},
+                                     {"begin", format_time(chart.begin)},
+                                     {"begin_ms", chart.begin.time_since_epoch().count()},
+                                     {"step", format_duration(chart.step)},
+                                     {"step_ms", chart.step.count()},
+                                     {"values", api_json(chart.values)},
+                                     {"lower", api_json(chart.lower)},
+                                     {"middle", api_json(chart.middle)},
+                                     {"upper", api_json(chart.upper)}});
+    }
+    co_return success(json::object{{"upgrade", upgrade.id},
+                                   {"rule", rule},
+                                   {"judgements", std::move(judged)},
+                                   {"charts", std::move(drawn)}});
 }
 
 asio::awaitable<ServerResponse> Api::query_series(ServerRequest request) {

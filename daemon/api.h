@@ -58,6 +58,7 @@ private:
     boost::asio::awaitable<ServerResponse> get(ServerRequest request, std::string path);
     boost::asio::awaitable<ServerResponse> post(ServerRequest request, std::string path);
     boost::asio::awaitable<ServerResponse> get_upgrade(ServerRequest request, std::string path);
+    boost::asio::awaitable<ServerResponse> get_rule(Upgrade upgrade, std::string rule);
     boost::asio::awaitable<ServerResponse> post_upgrade(ServerRequest request, std::string path);
     boost::asio::awaitable<ServerResponse> start_upgrade(ServerRequest request);
     boost::asio::awaitable<ServerResponse> take_baseline(ServerRequest request);

@@ -62,6 +62,7 @@ public:
     void configure(std::shared_ptr<const Config> config);
     /// Makes long work on the pool end soon.
     void stop() { stopping_ = true; }
+    bool stopping() const { return stopping_; }  ///< from any thread
 
     void observe(const std::shared_ptr<const storage::Row>& row);
     /// Makes what judges the upgrades under watch, one at a time and in the background: learns from

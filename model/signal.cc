@@ -13,4 +13,12 @@ double Allowance::at(double level) const {
     return std::max(relative * std::abs(level), absolute);
 }
 
+bool matches(const std::string& name, const Labels& labels, const SignalId& signal) {
+    return name == signal.name &&
+           std::all_of(labels.begin(), labels.end(), [&](const auto& wanted) {
+               const auto found = signal.labels.find(wanted.first);
+               return found != signal.labels.end() && found->second == wanted.second;
+           });
+}
+
 }  // namespace holdfast

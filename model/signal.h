@@ -66,6 +66,9 @@ struct SignalId {
 /// `name{a="1"}`: for keys, reasons and people.
 std::string to_string(const SignalId& id);
 
+/// Whether the signal has this name and at least these labels.
+bool matches(const std::string& name, const Labels& labels, const SignalId& signal);
+
 /// One observation of a signal: value = numerator / denominator. Both are kept, so that blocks are
 /// averaged right: sums over sums, never a mean of ratios.
 struct Point {

@@ -16,14 +16,6 @@ constexpr std::size_t cells_max = 60'000;  // 200 days of 5 min: then the watch 
 constexpr auto silence_min = std::chrono::seconds{15};
 constexpr int silence_steps = 10;
 
-bool matches(const std::string& name, const Labels& labels, const SignalId& signal) {
-    return name == signal.name &&
-           std::all_of(labels.begin(), labels.end(), [&](const auto& wanted) {
-               const auto found = signal.labels.find(wanted.first);
-               return found != signal.labels.end() && found->second == wanted.second;
-           });
-}
-
 Timestamp history_end(const BaselineHistory& history) {
     const auto cells = history.signals.empty() ? 0 : history.signals.front().size();
     return history.begin + history.cell * static_cast<std::int64_t>(cells);
