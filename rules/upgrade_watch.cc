@@ -73,7 +73,7 @@ struct UpgradeWatch::Entry {
     std::optional<Timestamp> last_point;
     std::optional<Milliseconds> step;  ///< smallest time between two points
     double last_value = 0;
-    std::optional<Timestamp> breach_ended;  ///< that the proof was started anew for
+    std::vector<std::size_t> new_proofs;  ///< cells after which its proof starts anew, rising
 };
 
 UpgradeWatch::~UpgradeWatch() = default;
@@ -202,11 +202,26 @@ void UpgradeWatch::add(Entry& entry, const Point& point, Timestamp received) {
         const auto* const season = season_at(entry.baseline, clock_, point.at);
         entry.thresholds.usual(point.at,
                                season != nullptr ? std::optional{season->middle} : std::nullopt);
+        const auto ended = entry.thresholds.ended_at();
         entry.thresholds.add(point);
+        if (entry.thresholds.ended_at() != ended) {
+            start_new_proof(entry, received);
+        }
     }
     const auto cell = static_cast<std::size_t>((point.at - begin_) / cell_);
     if (received < cell_end(cell) + upgrade_.lag) {
         entry.cells.add(point);
+    }
+}
+
+/// A breach has ended, and that was known at `received`: the first cell that is judged later is the
+/// last one before the new proof. Which it is must not depend on when somebody judges.
+void UpgradeWatch::start_new_proof(Entry& entry, Timestamp received) {
+    const auto judged_at_once = std::max(received - upgrade_.lag, begin_);
+    const auto cell = static_cast<std::size_t>((judged_at_once - begin_) / cell_);
+    const bool known = !entry.new_proofs.empty() && entry.new_proofs.back() >= cell;
+    if (entry.place && cell < cells_max && !known) {
+        entry.new_proofs.push_back(cell);
     }
 }
 
@@ -245,15 +260,14 @@ void UpgradeWatch::take_cell() {
             e.cells.drop_before(cells_taken_ + 1);
         }
     }
-    ++cells_taken_;
     watch_->take(row);
     for (auto& e : entries_) {
-        const auto ended = e.thresholds.ended_at();
-        if (e.place && ended && ended != e.breach_ended) {
-            e.breach_ended = ended;
+        const auto taken = [this](std::size_t cell) { return cell <= cells_taken_; };
+        if (std::erase_if(e.new_proofs, taken) > 0) {
             watch_->restart_proof(*e.place);
         }
     }
+    ++cells_taken_;
 }
 
 /// What the cells say, without the clock.

@@ -38,6 +38,7 @@ private:
     struct Entry;
     void bind(std::size_t signal);
     void add(Entry& entry, const Point& point, Timestamp received);
+    void start_new_proof(Entry& entry, Timestamp received);
     void take_cell();
     void judge_cells();
     void judge(const Entry& entry, Judged& out, Timestamp now) const;

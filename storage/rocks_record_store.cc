@@ -198,6 +198,9 @@ private:
         return history;
     }
     Result<void> write(rocksdb::WriteBatch& batch, std::string_view doing) {
+        if (auto good = rocks_->writable(doing); !good) {
+            return good;
+        }
         rocksdb::WriteOptions synced;
         synced.sync = true;
         return checked(rocks_->db().Write(synced, &batch), doing);
@@ -234,7 +237,8 @@ Result<std::unique_ptr<RecordStore>> open_record_store(const StoreOptions& optio
          {.name = "events"},
          {.name = "baselines"},
          {.name = "alerts"},
-         {.name = "baseline_cells", .compressed = false}});  // chunks are as small as they get
+         {.name = "baseline_cells", .compressed = false}},  // chunks are as small as they get
+        options.read_only ? Access::read_only : Access::read_write);
     if (!rocks) {
         return tl::unexpected(rocks.error());
     }

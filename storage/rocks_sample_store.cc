@@ -99,6 +99,9 @@ public:
 
     Result<void> append(const std::vector<std::shared_ptr<const Row>>& rows) override;
     Result<void> sync() override {
+        if (auto good = rocks_->writable("sync the samples' write-ahead log"); !good) {
+            return good;
+        }
         return checked(rocks_->db().FlushWAL(true), "sync the samples' write-ahead log");
     }
     Result<void> scan(const Window& window,
@@ -209,6 +212,9 @@ std::optional<std::uint32_t> RocksSampleStore::series_id(
 }
 
 Result<void> RocksSampleStore::append(const std::vector<std::shared_ptr<const Row>>& rows) {
+    if (auto good = rocks_->writable("append samples"); !good) {
+        return good;
+    }
     rocksdb::WriteBatch batch;
     std::vector<RowValue> values;
     std::uint64_t samples = 0;
@@ -362,6 +368,9 @@ std::vector<std::shared_ptr<const Series>> RocksSampleStore::series() const {
 }
 
 Result<void> RocksSampleStore::retain(Timestamp oldest, const std::vector<Window>& pinned) {
+    if (auto good = rocks_->writable("drop old samples"); !good) {
+        return good;
+    }
     const auto it = rows();
     it->SeekToFirst();
     const auto first =
@@ -413,7 +422,8 @@ SampleStatistics RocksSampleStore::statistics() const {
 Result<std::unique_ptr<SampleStore>> open_sample_store(const StoreOptions& options) {
     auto rocks = Rocks::open(
         options.path,
-        {{.name = "rows", .cut_at_days = true}, {.name = "series"}, {.name = "sources"}});
+        {{.name = "rows", .cut_at_days = true}, {.name = "series"}, {.name = "sources"}},
+        options.read_only ? Access::read_only : Access::read_write);
     if (!rocks) {
         return tl::unexpected(rocks.error());
     }

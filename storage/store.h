@@ -94,10 +94,14 @@ public:
 struct StoreOptions {
     std::filesystem::path path;
     std::size_t series_max = 50'000;
+    /// Opens what was written until now, beside a daemon that goes on writing: nothing is locked,
+    /// created or changed, and calls that would write fail with Errc::invalid.
+    bool read_only = false;
 };
 
-/// Opens or creates the store at `path`. Fails with Errc::io when it cannot be opened (another
-/// daemon holds it, no permission) and Errc::unsupported when a newer holdfast wrote it.
+/// Opens the store at `path`, or creates it. Fails with Errc::io when it cannot be opened (another
+/// daemon holds it, no permission) and Errc::unsupported when a newer holdfast wrote it. Read-only:
+/// Errc::not_found where there is none, Errc::unsupported too where an older holdfast wrote it.
 Result<std::unique_ptr<SampleStore>> open_sample_store(const StoreOptions& options);
 Result<std::unique_ptr<RecordStore>> open_record_store(const StoreOptions& options);
 

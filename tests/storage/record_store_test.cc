@@ -224,6 +224,30 @@ TEST_F(RecordStoreTest, OpensAStoreFromBeforeBaselinesKeptTheirCells) {
     EXPECT_EQ(store->baseline_history("b1").value(), two_signals());
 }
 
+TEST_F(RecordStoreTest, IsReadBesideTheOneThatWritesAndThenRefusesToWrite) {
+    const auto path = folder.path() / "records";
+    const auto store = open();
+    ASSERT_TRUE(store->put_baseline(with_signals("b1", 2), two_signals()));
+    const auto reader = open_record_store({.path = path, .read_only = true});
+    ASSERT_TRUE(reader) << reader.error().message();
+    EXPECT_EQ((*reader)->baseline_history("b1").value(), two_signals());
+    const auto refused = (*reader)->put_alerts({{.key = "a"}});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), Errc::invalid);
+    EXPECT_THAT(refused.error().message(),
+                HasSubstr("store alerts: the store was opened for reading"));
+}
+
+TEST_F(RecordStoreTest, SaysHowToReadAStoreOfAnOlderHoldfast) {
+    const auto path = folder.path() / "records";
+    ASSERT_TRUE(Rocks::open(path, {{.name = "upgrades"}, {.name = "events"}}));
+    const auto reader = open_record_store({.path = path, .read_only = true});
+    ASSERT_FALSE(reader);
+    EXPECT_EQ(reader.error().code(), Errc::unsupported);
+    EXPECT_THAT(reader.error().message(),
+                AllOf(HasSubstr("baselines"), HasSubstr("start this holdfastd on it once")));
+}
+
 TEST(HistoryHead, ComesBackFromItsBytesAndRefusesOthers) {
     const HistoryHead head{Timestamp::min(), Milliseconds::max(), 300, 8064};
     const auto bytes = encode(head);

@@ -1,6 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+#include <thread>
+
 #include "storage/store.h"
 #include "tests/support/temp_dir.h"
 
@@ -9,7 +13,9 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
+using ::testing::Ge;
 using ::testing::HasSubstr;
+using ::testing::SizeIs;
 
 const Timestamp day{24h * 20'000};
 
@@ -127,6 +133,98 @@ TEST_F(SampleStoreTest, SaysWhoHoldsItWhenOpenedTwice) {
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().code(), Errc::io);
     EXPECT_THAT(second.error().message(), HasSubstr("another holdfastd holds it"));
+}
+
+struct ReadOnlySampleStoreTest : SampleStoreTest {
+    Result<std::unique_ptr<SampleStore>> open_to_read() {
+        return open_sample_store({.path = folder.path() / "samples", .read_only = true});
+    }
+    /// Name, size and time of every file of the store.
+    std::set<std::string> files() {
+        std::set<std::string> out;
+        for (const auto& file : std::filesystem::recursive_directory_iterator{folder.path()}) {
+            const auto written = file.last_write_time().time_since_epoch().count();
+            out.insert(fmt::format("{} {} {}", file.path().string(),
+                                   file.is_regular_file() ? file.file_size() : 0, written));
+        }
+        return out;
+    }
+    std::set<std::filesystem::path> tables() {
+        std::set<std::filesystem::path> out;
+        for (const auto& file : std::filesystem::recursive_directory_iterator{folder.path()}) {
+            if (file.path().extension() == ".sst") {
+                out.insert(file.path());
+            }
+        }
+        return out;
+    }
+    static bool gone(const std::set<std::filesystem::path>& tables) {
+        return !std::all_of(tables.begin(), tables.end(),
+                            [](const auto& table) { return std::filesystem::exists(table); });
+    }
+};
+
+TEST_F(ReadOnlySampleStoreTest, SeesWhatWasAppendedBesideTheOneThatWrites) {
+    const auto store = open();
+    ASSERT_TRUE(store->append({row("cpu", day, {{"x", 1}})}));
+    const auto before = files();
+    const auto reader = open_to_read();
+    ASSERT_TRUE(reader) << reader.error().message();
+    EXPECT_THAT(seen(**reader, {day, day + 1h}), ElementsAre("cpu 0 x=1"));
+    EXPECT_EQ((*reader)->extent()->value(), (Window{day, day + 1ms}));
+    EXPECT_EQ(files(), before) << "nothing is written";
+    ASSERT_TRUE(store->append({row("cpu", day + 1ms, {{"y", 2}})}));
+    EXPECT_THAT(seen(**reader, {day, day + 1h}), ElementsAre("cpu 0 x=1"));
+    EXPECT_THAT(seen(**open_to_read(), {day, day + 1h}), ElementsAre("cpu 0 x=1", "cpu 1 y=2"));
+}
+
+TEST_F(ReadOnlySampleStoreTest, ReadsToItsEndThoughItsFilesAreCompactedAway) {
+    std::vector<std::string> all{"cpu 0 x=0"};
+    // Opening makes a file of what was appended before; those that overlap are compacted.
+    const auto open_and_append = [&](int i) {
+        auto store = open();
+        EXPECT_TRUE(
+            store->append({row("cpu", day, {{"x", 0}}), row("cpu", day + i * 1ms, {{"x", i}})}));
+        all.push_back(fmt::format("cpu {} x={}", i, i));
+        return store;
+    };
+    for (int i = 1; i < 4; ++i) {
+        open_and_append(i);
+    }
+    const auto before = tables();
+    ASSERT_THAT(before, SizeIs(Ge(2)));
+    const auto reader = open_to_read();
+    ASSERT_TRUE(reader) << reader.error().message();
+    const auto expected = all;
+    for (int i = 4; i < 20 && !gone(before); ++i) {
+        const auto store = open_and_append(i);
+        for (int patience = 0; patience < 10 && !gone(before); ++patience) {
+            std::this_thread::sleep_for(10ms);
+        }
+    }
+    ASSERT_TRUE(gone(before)) << "nothing was compacted";
+    EXPECT_EQ(seen(**reader, {day, day + 1h}), expected);
+    EXPECT_EQ(seen(**open_to_read(), {day, day + 1h}), all);
+}
+
+TEST_F(ReadOnlySampleStoreTest, RefusesToWrite) {
+    open();
+    const auto reader = open_to_read();
+    ASSERT_TRUE(reader);
+    for (const auto& refused : {(*reader)->append({row("cpu", day, {{"x", 1}})}), (*reader)->sync(),
+                                (*reader)->retain(day + 48h, {})}) {
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code(), Errc::invalid);
+        EXPECT_THAT(refused.error().message(), HasSubstr("the store was opened for reading"));
+    }
+}
+
+TEST_F(ReadOnlySampleStoreTest, CreatesNothingWhereThereIsNone) {
+    const auto reader = open_to_read();
+    ASSERT_FALSE(reader);
+    EXPECT_EQ(reader.error().code(), Errc::not_found);
+    EXPECT_THAT(reader.error().message(), HasSubstr("/samples: there is none; check --storage."));
+    EXPECT_TRUE(files().empty());
 }
 
 TEST_F(SampleStoreTest, HasNoExtentWhenEmpty) {
