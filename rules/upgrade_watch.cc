@@ -31,26 +31,36 @@ std::chrono::seconds offset_at(const UtcOffsets& offsets, Timestamp at) {
     return offset;
 }
 
-/// Puts the cells before the upgrade: what lies between is missing. A baseline of long ago is moved
-/// by whole cycles, so that every season stays where it is in local time.
+/// Puts the cells before the upgrade: what lies between is missing. Cells of a baseline of long ago
+/// are moved by whole cycles, each to the same local time, so that every season stays where it is.
 void put_before(BaselineHistory& history, Timestamp upgrade, Milliseconds cycle,
                 const UtcOffsets& offsets) {
-    const auto end = history_end(history);
-    auto gap = upgrade - end;
-    if (gap >= cycle) {
-        auto shift = gap / cycle * cycle;
-        if (cycle % std::chrono::hours{24} == Milliseconds{0}) {
-            shift += offset_at(offsets, end) - offset_at(offsets, end + shift);
-        }
-        gap -= shift;
+    if (history.signals.empty() || history.cell <= Milliseconds{0}) {
+        history.begin = upgrade;
+        return;
     }
-    const auto cells = gap / history.cell;
+    const auto old_size = history.signals.front().size();
+    const auto gap = upgrade - history_end(history);
+    const auto shift = std::max<std::int64_t>(0, gap / cycle) * cycle;
+    const bool local = cycle % std::chrono::hours{24} == Milliseconds{0};
+    const auto moved = [&](Timestamp at) {
+        const auto later = at + shift;
+        return local ? later + offset_at(offsets, at) - offset_at(offsets, later) : later;
+    };
+    const auto size = static_cast<std::int64_t>(old_size) + (gap - shift) / history.cell;
+    const auto begin = upgrade - history.cell * std::max<std::int64_t>(0, size);
     for (auto& signal : history.signals) {
-        const auto size = static_cast<std::int64_t>(signal.size()) + cells;
-        signal.resize(static_cast<std::size_t>(std::max<std::int64_t>(0, size)));
+        Cells cells(static_cast<std::size_t>(std::max<std::int64_t>(0, size)));
+        for (std::size_t k = 0; k < signal.size(); ++k) {
+            const auto at = moved(history.begin + history.cell * static_cast<std::int64_t>(k));
+            const auto place = static_cast<std::size_t>((at - begin) / history.cell);
+            if (at >= begin && place < cells.size()) {
+                cells[place] = signal[k];
+            }
+        }
+        signal = std::move(cells);
     }
-    const auto size = history.signals.empty() ? 0 : history.signals.front().size();
-    history.begin = upgrade - history.cell * static_cast<std::int64_t>(size);
+    history.begin = begin;
 }
 
 }  // namespace
@@ -69,9 +79,10 @@ struct UpgradeWatch::Entry {
     SignalBaseline baseline;  ///< empty where it knows nothing of the signal
     CellSeries cells;
     ThresholdWatch thresholds;
-    std::optional<std::size_t> place;  ///< in the ensemble
-    std::optional<Timestamp> last_point;
-    std::optional<Milliseconds> step;  ///< smallest time between two points
+    std::optional<std::size_t> place;     ///< in the ensemble
+    std::optional<Timestamp> last_point;  ///< newest
+    bool bound = false;                   ///< to a signal of the deriver
+    std::optional<Milliseconds> step;     ///< smallest time between two points
     double last_value = 0;
     std::vector<std::size_t> new_proofs;  ///< cells after which its proof starts anew, rising
 };
@@ -185,7 +196,13 @@ void UpgradeWatch::observe(std::string_view source, Timestamp at, Timestamp rece
 void UpgradeWatch::bind(std::size_t signal) {
     auto& bound = by_signal_.emplace_back();
     for (std::size_t i = 0; i < entries_.size(); ++i) {
-        if (entries_[i].signal == deriver_.id(signal)) {
+        auto& e = entries_[i];
+        const auto& id = deriver_.id(signal);
+        // A rule whose signal came with the upgrade watches the first that it matches.
+        const bool newcomer = e.rule && !e.place && !e.bound && e.baseline.cells <= 0 &&
+                              matches(e.rule->signal, e.rule->match, id);
+        if (e.signal == id || newcomer) {
+            e.bound = true;
             bound.push_back(i);
         }
     }
@@ -196,8 +213,10 @@ void UpgradeWatch::add(Entry& entry, const Point& point, Timestamp received) {
         entry.step = std::min(entry.step.value_or(point.at - *entry.last_point),
                               point.at - *entry.last_point);
     }
-    entry.last_point = point.at;
-    entry.last_value = point.value();
+    if (!entry.last_point || point.at >= *entry.last_point) {
+        entry.last_point = point.at;
+        entry.last_value = point.value();
+    }
     if (entry.rule && !entry.rule->thresholds.empty()) {
         const auto* const season = season_at(entry.baseline, clock_, point.at);
         entry.thresholds.usual(point.at,

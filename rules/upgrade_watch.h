@@ -19,7 +19,8 @@ namespace holdfast::rules {
 /// the sources are told, as long as the rows of one source come in time order.
 ///
 /// A cell is judged when the clock is `upgrade.lag` beyond its end; rows that were received later
-/// are too late for it, whenever they are told. Thresholds are judged with every point.
+/// are too late for it, whenever they are told. Thresholds are judged with every point; those of a
+/// signal that two sources feed ignore points that are told after a newer one.
 class UpgradeWatch {
 public:
     /// Learns: takes about 20 ms a signal. A rule whose signal the baseline does not have is
