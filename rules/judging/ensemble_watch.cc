@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <span>
 #include <tuple>
 
@@ -693,7 +694,10 @@ void EnsembleWatch::State::effect_in_unit(std::size_t i, double effect, double l
     const auto end = s.usual.size();
     const double usual = s.usual.mean(end - std::min(blocks_back, end), end);
     const bool share = s.cycle && m.signal.kind == Kind::ratio;
-    const auto value = [&](double e) { return share ? usual * (1 + e) : m.scale.value(usual + e); };
+    const auto value = [&](double e) {  // finite: nobody reads more than that
+        constexpr double most = std::numeric_limits<double>::max() / 4;
+        return std::clamp(share ? usual * (1 + e) : m.scale.value(usual + e), -most, most);
+    };
     const auto step = [&](double ours, double cycles) { return s.cycle ? cycles : ours; };
     if (std::isnan(usual)) {
         return;

@@ -26,9 +26,9 @@ public:
     Amounts(std::string_view name, double usual, double effect)
         : name_{name},
           usual_{std::abs(usual)},
-          most_{std::max(10 * usual_, 2 * std::abs(effect))},
           share_{name.ends_with("_ratio")},
-          relative_{usual_ > 0 && !share_} {}
+          relative_{usual_ > 0 && !share_},
+          most_{std::max(share_ ? 1 : 10 * usual_, 2 * std::abs(effect))} {}
 
     std::string operator()(double amount) const {
         if (share_) {
@@ -39,7 +39,7 @@ public:
 
     /// A limit of an interval: far beyond the usual level and the effect it says no more than that.
     std::string limit(double amount) const {
-        if (relative_ && !(std::abs(amount) <= most_)) {
+        if (!(std::abs(amount) <= most_) && (most_ > 0 || !std::isfinite(amount))) {
             return fmt::format("{} or {}", (*this)(std::copysign(most_, amount)),
                                amount > 0 ? "more" : "less");
         }
@@ -56,9 +56,9 @@ public:
 private:
     std::string_view name_;
     double usual_;
-    double most_;
     bool share_;
     bool relative_;
+    double most_;  ///< that a limit is told as
 };
 
 /// `p95_latency_seconds is 31 ms, 31 % (22 % to 41 %) above its usual 24 ms over 25 min; …`. An

@@ -269,7 +269,7 @@ TEST(Reasons, PrintNoFiguresThatAreNone) {
 }
 
 // Shares and signals whose usual level is 0 are told in their unit, without a bound.
-TEST(Reasons, DISABLED_PrintNoInfiniteLimitsOfSharesAndOfWhatIsUsuallyZero) {
+TEST(Reasons, PrintNoInfiniteLimitsOfSharesAndOfWhatIsUsuallyZero) {
     for (const double usual : {0.0, 0.2}) {
         expect_no_nonsense(usual, infinite);
     }
