@@ -62,20 +62,6 @@ json::value upgrade_summary(const Upgrade& upgrade) {
     return out;
 }
 
-json::value judged_json(const Judged& judged) {
-    auto out = api_json(judged).as_object();
-    const auto& e = judged.evidence;
-    auto& evidence = out["evidence"].as_object();
-    const auto ratio = [&e](double amount) -> json::value {
-        return e.baseline != 0 ? ApiStyle::number(amount / std::abs(e.baseline)) : nullptr;
-    };
-    evidence["effect_ratio"] = ratio(e.effect);
-    evidence["effect_lower_ratio"] = ratio(e.effect_lower);
-    evidence["effect_upper_ratio"] = ratio(e.effect_upper);
-    evidence["margin_ratio"] = ratio(e.margin);
-    return out;
-}
-
 json::array missing_json(const Upgrade& upgrade) {
     json::array out;
     for (const auto& line : rules::missing_proofs(upgrade.judgements)) {

@@ -37,4 +37,19 @@ boost::json::value api_json(const T& value) {
     return storage::to_json<ApiStyle>(value);
 }
 
+/// A judgement with its effect and margin as shares of the level too.
+inline boost::json::value judged_json(const Judged& judged) {
+    auto out = api_json(judged).as_object();
+    const auto& e = judged.evidence;
+    auto& evidence = out["evidence"].as_object();
+    const auto ratio = [&e](double amount) -> boost::json::value {
+        return e.baseline != 0 ? ApiStyle::number(amount / std::abs(e.baseline)) : nullptr;
+    };
+    evidence["effect_ratio"] = ratio(e.effect);
+    evidence["effect_lower_ratio"] = ratio(e.effect_lower);
+    evidence["effect_upper_ratio"] = ratio(e.effect_upper);
+    evidence["margin_ratio"] = ratio(e.margin);
+    return out;
+}
+
 }  // namespace holdfast::daemon

@@ -10,6 +10,7 @@
 
 #include "collectors/run_blocking.h"
 #include "daemon/quantities.h"
+#include "daemon/recompute.h"
 #include "daemon/schedule.h"
 #include "daemon/upgrade_config.h"
 #include "daemon/waiting.h"
@@ -223,22 +224,10 @@ asio::awaitable<void> Upgrades::prepare(std::uint64_t number) {
                      history.error().message());
     }
     auto work = [this, copy, known, until = deps_.clock.now(),
-                 history = history ? std::move(*history) : BaselineHistory{}]() mutable
-        -> Result<std::shared_ptr<rules::UpgradeWatch>> {
-        const auto for_each = [this](std::size_t n, const auto& call) {
-            for (std::size_t i = 0; i < n && !stopping_; ++i) {
-                call(i);
-            }
-        };
-        auto made = std::make_shared<rules::UpgradeWatch>(copy, known ? *known : Baseline{},
-                                                          std::move(history), for_each);
-        const Window window{*copy.window_end_at, until + std::chrono::hours{1}};
-        auto told = deps_.samples.scan(window, [&](const storage::Row& row) {
-            made->observe(row.source, row.at, row.received, row.reading);
-            return !stopping_;
-        });
-        return told ? Result<std::shared_ptr<rules::UpgradeWatch>>{std::move(made)}
-                    : tl::unexpected(told.error());
+                 history = history ? std::move(*history) : BaselineHistory{}]() mutable {
+        const Telling all{.until = until, .cancelled = [this] { return stopping_.load(); }};
+        return told_watch(deps_.samples, copy, known ? *known : Baseline{}, std::move(history),
+                          all);
     };
     auto made = co_await run_blocking(deps_.work_pool, std::move(work));
     if (!made) {
@@ -246,7 +235,7 @@ asio::awaitable<void> Upgrades::prepare(std::uint64_t number) {
         co_await deps_.clock.sleep_until(deps_.clock.now() + prepare_again_after);
         co_return;
     }
-    live->watch = std::move(*made);
+    live->watch = std::move(made->watch);
 }
 
 asio::awaitable<void> Upgrades::evaluate_forever() {

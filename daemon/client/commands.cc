@@ -9,6 +9,7 @@
 #include <iostream>
 
 #include "collectors/metrics.h"
+#include "daemon/client/offline.h"
 #include "daemon/collecting.h"
 #include "daemon/exposition.h"
 #include "daemon/quantities.h"
@@ -42,38 +43,18 @@ int refused(const Answer& answer) {
 }
 
 void print(const Context& context, const json::value& data, const std::string& table) {
-    switch (context.format) {
-        case Format::json:
-            std::cout << as_json(data);
-            break;
-        case Format::yaml:
-            std::cout << as_yaml(data);
-            break;
-        case Format::table:
-            std::cout << table;
-            break;
-    }
+    std::cout << as_text(context.format, data, table);
 }
 
 const std::vector<Column> upgrade_columns{
     {"ID", "id"},       {"TARGET", "target"},   {"FROM", "from"},         {"TO", "to"},
     {"PHASE", "phase"}, {"VERDICT", "verdict"}, {"STARTED", "started_at"}};
-const std::vector<Column> judgement_columns{{"RULE", "rule"},
-                                            {"SIGNAL", "signal.labels"},
-                                            {"JUDGEMENT", "judgement"},
-                                            {"SEVERITY", "severity"},
-                                            {"REQUIRED", "required"},
-                                            {"EFFECT", "evidence.effect_ratio"},
-                                            {"LOWER", "evidence.effect_lower_ratio"},
-                                            {"UPPER", "evidence.effect_upper_ratio"},
-                                            {"MARGIN", "evidence.margin_ratio"},
-                                            {"COVERED", "evidence.coverage_ratio"}};
 
 std::string upgrade_table(const json::value& upgrade) {
     auto out = as_table(json::array{upgrade}, upgrade_columns);
     if (const auto* judgements = upgrade.get_object().if_contains("judgements");
         judgements != nullptr && !judgements->get_array().empty()) {
-        out += "\n" + as_table(*judgements, judgement_columns);
+        out += "\n" + as_table(*judgements, judgement_columns());
         for (const auto& judged : judgements->get_array()) {
             if (text_at(judged, "judgement") == "regressed") {
                 out += "\n" + text_at(judged, "evidence.reason") + "\n";
@@ -146,7 +127,9 @@ Connection Context::connect() const {
     if (!token_file.empty()) {
         candidates.push_back(token_file);
     } else {
-        candidates = {"/var/lib/holdfast/token", "holdfast-data/token", "var/token"};
+        for (const auto* folder : state_folders) {
+            candidates.push_back(std::string{folder} + "/token");
+        }
     }
     for (const auto& candidate : candidates) {
         if (const auto token = daemon::read_token(candidate)) {

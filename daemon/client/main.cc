@@ -207,8 +207,10 @@ private:
     }
 
     void add_replay() {
-        auto* const sub = verb(&app_, "replay", "judge recorded data, without a daemon",
-                               [this] { return replay(replay_); });
+        auto* const sub = verb(&app_, "replay", "judge recorded data, without a daemon", [this] {
+            replay_.format = context_.format;
+            return replay(replay_);
+        });
         sub->add_option("--baseline", replay_.baseline, "CSV of the time before, may be .gz");
         sub->add_option("--after", replay_.after, "CSV of the time after, may be .gz");
         sub->add_option("--case", replay_.case_file, "case.json: step, upgrade time, metrics");
@@ -217,7 +219,15 @@ private:
         sub->add_option("--jobs", replay_.jobs, "cases at once; default: one per processor");
         sub->add_option("--cycle", replay_.cycle, "business cycle, 7d");
         sub->add_option("--timezone", replay_.timezone, "IANA name; default: UTC");
-        sub->add_option("-o,--output", replay_.output, "file for the result; default: stdout");
+        sub->add_option("--upgrade", replay_.upgrade,
+                        "an upgrade from the store instead, compared with what is stored");
+        sub->add_option("--storage.path", replay_.storage_path,
+                        "the daemon's state; default: /var/lib/holdfast, holdfast-data or var");
+        sub->add_option("--at", replay_.at,
+                        "judge the upgrade as of then, RFC 3339 or ms; default: as stored");
+        sub->add_option(
+            "-o,--output", replay_.output,
+            "file for the result; default: stdout; of an upgrade: or table, json, yaml");
         sub->add_flag("--exit-code", replay_.exit_code, "say the verdict by the exit code");
     }
 

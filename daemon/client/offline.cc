@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
+#include <fstream>
 #include <iostream>
 #include <thread>
 
@@ -34,6 +37,44 @@ json::object alert_json(const rules::EnsembleAlert& alert, const rules::Ensemble
     return {{"metric", signal.name},        {"severity", name_of(alert.severity)},
             {"at", seconds_json(alert.at)}, {"until", seconds_json(alert.until)},
             {"detector", alert.detector},   {"effect_ratio", number_json(alert.effect_ratio)}};
+}
+
+Result<void> write_whole(const std::filesystem::path& file, const std::string& text) {
+    std::error_code why;
+    const auto kind = std::filesystem::symlink_status(file, why).type();
+    const bool replace = kind == std::filesystem::file_type::not_found ||
+                         kind == std::filesystem::file_type::regular;
+    auto temporary = file;
+    temporary += replace ? ".new" : "";
+    errno = 0;
+    std::ofstream out{temporary, std::ios::binary | std::ios::trunc};
+    out << text;
+    out.close();
+    if (!out) {
+        const int reason = errno;
+        if (replace) {
+            std::filesystem::remove(temporary, why);
+        }
+        return failure(Errc::io, "write {}: {}", temporary.string(), std::strerror(reason));
+    }
+    why.clear();
+    if (replace) {
+        std::filesystem::rename(temporary, file, why);
+    }
+    if (why) {
+        return failure(Errc::io, "write {}: {}", file.string(), why.message());
+    }
+    return {};
+}
+
+Result<void> write_result(const std::string& output, const std::string& text) {
+    if (!output.empty() && output != "-") {
+        return write_whole(output, text);
+    }
+    if (!(std::cout << text << std::flush)) {
+        return failure(Errc::io, "write the result: standard output is closed");
+    }
+    return {};
 }
 
 void run_parallel(std::size_t count, unsigned threads,

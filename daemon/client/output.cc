@@ -169,4 +169,29 @@ std::string as_yaml(const json::value& value) {
     return std::string{out.c_str()} + "\n";
 }
 
+std::string as_text(Format format, const json::value& value, const std::string& table) {
+    switch (format) {
+        case Format::json:
+            return as_json(value);
+        case Format::yaml:
+            return as_yaml(value);
+        case Format::table:
+            break;
+    }
+    return table;
+}
+
+std::vector<Column> judgement_columns() {
+    return {{"RULE", "rule"},
+            {"SIGNAL", "signal.labels"},
+            {"JUDGEMENT", "judgement"},
+            {"SEVERITY", "severity"},
+            {"REQUIRED", "required"},
+            {"EFFECT", "evidence.effect_ratio"},
+            {"LOWER", "evidence.effect_lower_ratio"},
+            {"UPPER", "evidence.effect_upper_ratio"},
+            {"MARGIN", "evidence.margin_ratio"},
+            {"COVERED", "evidence.coverage_ratio"}};
+}
+
 }  // namespace holdfast::client

@@ -23,5 +23,10 @@ std::string as_table(const boost::json::value& rows, const std::vector<Column>& 
 std::string as_json(const boost::json::value& value);
 /// The same as YAML.
 std::string as_yaml(const boost::json::value& value);
+/// `value` in `format`; as a table it is `table`.
+std::string as_text(Format format, const boost::json::value& value, const std::string& table);
+
+/// Of the judgements of an upgrade, as the API shows them.
+std::vector<Column> judgement_columns();
 
 }  // namespace holdfast::client

@@ -3,11 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <future>
 #include <iostream>
 #include <mutex>
@@ -16,6 +13,7 @@
 #include "daemon/client/offline.h"
 #include "daemon/client/output.h"
 #include "daemon/client/replay_data.h"
+#include "daemon/client/replay_upgrade.h"
 #include "daemon/quantities.h"
 #include "model/names.h"
 #include "rules/judging/reasons.h"
@@ -116,45 +114,13 @@ Result<Replayed> replay_case(const CaseFiles& files, const ReplayOptions& option
     return judge(*data, threads);
 }
 
-/// Writes `text` so that `file` is seen whole or not at all; a pipe or device is written to.
-Result<void> write_whole(const fs::path& file, const std::string& text) {
-    std::error_code why;
-    const auto kind = fs::symlink_status(file, why).type();
-    const bool replace = kind == fs::file_type::not_found || kind == fs::file_type::regular;
-    auto temporary = file;
-    temporary += replace ? ".new" : "";
-    errno = 0;
-    std::ofstream out{temporary, std::ios::binary | std::ios::trunc};
-    out << text;
-    out.close();
-    if (!out) {
-        const int reason = errno;
-        if (replace) {
-            fs::remove(temporary, why);
-        }
-        return failure(Errc::io, "write {}: {}", temporary.string(), std::strerror(reason));
-    }
-    why.clear();
-    if (replace) {
-        fs::rename(temporary, file, why);
-    }
-    if (why) {
-        return failure(Errc::io, "write {}: {}", file.string(), why.message());
-    }
-    return {};
-}
-
 int replay_one(const ReplayArguments& arguments, const ReplayOptions& options) {
     const auto replayed = replay_case({arguments.baseline, arguments.after, arguments.case_file},
                                       options, threads_for(arguments.jobs));
     if (!replayed) {
         return complain_offline(replayed.error());
     }
-    if (arguments.output.empty() || arguments.output == "-") {
-        if (!(std::cout << replayed->result << std::flush)) {
-            return complain_offline({Errc::io, "write the result: standard output is closed"});
-        }
-    } else if (const auto written = write_whole(arguments.output, replayed->result); !written) {
+    if (const auto written = write_result(arguments.output, replayed->result); !written) {
         return complain_offline(written.error());
     }
     return arguments.exit_code ? exit_for(replayed->verdict) : static_cast<int>(Exit::ok);
@@ -268,16 +234,52 @@ Result<ReplayOptions> options_of(const ReplayArguments& arguments) {
     return out;
 }
 
+bool of_cases(const ReplayArguments& a) {
+    return !(a.baseline.empty() && a.after.empty() && a.case_file.empty() && a.many.empty() &&
+             a.results.empty() && a.cycle.empty() && a.timezone.empty());
+}
+
 Result<void> check(const ReplayArguments& a) {
+    if (!a.upgrade.empty() && of_cases(a)) {
+        return failure(Errc::invalid,
+                       "replay: --upgrade is judged from the store by its own rules; give it with "
+                       "--storage.path, --at and -o alone");
+    }
+    if (a.upgrade.empty() && !(a.storage_path.empty() && a.at.empty())) {
+        return failure(Errc::invalid, "replay: --storage.path and --at go with --upgrade");
+    }
+    if (!a.upgrade.empty()) {
+        return {};
+    }
     const bool one = !a.baseline.empty() && !a.after.empty() && a.results.empty();
     const bool many = !a.results.empty() && a.baseline.empty() && a.after.empty() &&
                       a.case_file.empty() && a.output.empty();
     if (a.many.empty() ? !one : !many) {
         return failure(Errc::invalid,
                        "replay: give --baseline and --after (with --case and -o as you like), "
-                       "or --many and --results");
+                       "--many and --results, or --upgrade");
     }
     return {};
+}
+
+/// `-o json` is a format, as for every verb that asks the daemon; anything else is a file.
+ReplayUpgradeArguments upgrade_arguments(const ReplayArguments& a) {
+    ReplayUpgradeArguments out{.upgrade = a.upgrade,
+                               .storage_path = a.storage_path,
+                               .at = a.at,
+                               .output = a.output,
+                               .format = a.format,
+                               .jobs = a.jobs,
+                               .exit_code = a.exit_code};
+    for (const auto& [name, format] :
+         {std::pair{"table", Format::table}, std::pair{"json", Format::json},
+          std::pair{"yaml", Format::yaml}}) {
+        if (a.output == name) {
+            out.format = format;
+            out.output.clear();
+        }
+    }
+    return out;
 }
 
 }  // namespace
@@ -285,6 +287,9 @@ Result<void> check(const ReplayArguments& a) {
 int replay(const ReplayArguments& arguments) {
     if (const auto checked = check(arguments); !checked) {
         return complain_offline(checked.error());
+    }
+    if (!arguments.upgrade.empty()) {
+        return replay_upgrade(upgrade_arguments(arguments));
     }
     const auto options = options_of(arguments);
     if (!options) {

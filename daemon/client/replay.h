@@ -3,22 +3,28 @@
 #include <string>
 #include <vector>
 
+#include "daemon/client/output.h"
 #include "rules/judging/ensemble.h"
 
 namespace holdfast::client {
 
-/// `holdfast replay`: one case by its files, or a folder of them. Empty is not given.
+/// `holdfast replay`: one case by its files, a folder of them, or an upgrade from the store. Empty
+/// is not given.
 struct ReplayArguments {
-    std::string baseline;    ///< CSV of the time before, see read_recording()
-    std::string after;       ///< CSV of the time after
-    std::string case_file;   ///< case.json
-    std::string output;      ///< of one case; absent or `-`: standard output
-    std::string many;        ///< folder with a folder per case: baseline.csv, after.csv, case.json
-    std::string results;     ///< folder that gets CASE/result.json
-    std::string cycle;       ///< `7d`
-    std::string timezone;    ///< IANA name; absent: UTC
-    unsigned jobs = 0;       ///< cases at a time; 0: one per core
-    bool exit_code = false;  ///< say the verdict by the exit code
+    std::string baseline;   ///< CSV of the time before, see read_recording()
+    std::string after;      ///< CSV of the time after
+    std::string case_file;  ///< case.json
+    std::string output;   ///< of one case; absent or `-`: standard output; of an upgrade: or format
+    std::string many;     ///< folder with a folder per case: baseline.csv, after.csv, case.json
+    std::string results;  ///< folder that gets CASE/result.json
+    std::string cycle;    ///< `7d`
+    std::string timezone;           ///< IANA name; absent: UTC
+    std::string upgrade;            ///< id: see replay_upgrade()
+    std::string storage_path;       ///< of the upgrade, as ReplayUpgradeArguments
+    std::string at;                 ///< of the upgrade
+    Format format = Format::table;  ///< of the upgrade
+    unsigned jobs = 0;              ///< cases at a time; 0: one per core
+    bool exit_code = false;         ///< say the verdict by the exit code
 };
 
 /// Judges recorded data with the daemon's engine on a simulated clock and writes what it says as

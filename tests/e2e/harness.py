@@ -359,6 +359,30 @@ class Daemon(Program):
             env={**os.environ, **(env or {})})
         return Answer(done.returncode, done.stdout, done.stderr)
 
+    def replayed(self, upgrade, at_ms=None, deadline=30):
+        """What `holdfast replay --upgrade` says by the state folder, as of `at_ms`.
+
+        Rows are stored a moment after they are judged: until then replay refuses that moment.
+        """
+        at = ["--at", at_ms] if at_ms is not None else []
+
+        def once():
+            answer = self.client("replay", "--upgrade", upgrade, "--storage.path", self.state, *at)
+            if answer.code != 0 and "what is stored ends at" not in answer.err:
+                raise Refused(f"replay {upgrade}: exit {answer.code}\n{answer.err}")
+            return json.loads(answer.out) if answer.code == 0 else None
+        return wait_for(once, f"what {upgrade} was judged by to be stored", deadline)
+
+    def assert_replayed(self, upgrade):
+        """The judgements that the API shows come out of the stores again, all of their bits."""
+        shown = self.get(f"/upgrades/{upgrade}")
+        again = self.replayed(upgrade, shown["judged_at_ms"])
+        for name in ("judged_at", "verdict", "judgements"):
+            if again[name] != shown[name]:
+                raise AssertionError(f"replay of {upgrade} says another {name}:\n{again[name]}\n"
+                                     f"the daemon said:\n{shown[name]}")
+        return again
+
     def run(self, *arguments):
         """The document that a client's command prints; it must exit with 0."""
         answer = self.client(*arguments)

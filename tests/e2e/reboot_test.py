@@ -106,11 +106,19 @@ class Reboot(harness.TestCase):
             waited = self.daemon.client("upgrade", "wait", upgrade, "--timeout", "90s")
             self.assertEqual(waited.code, 0, f"not proven: {waited.out}{waited.err}"
                                              f"{self.daemon.get(f'/upgrades/{upgrade}')}")
+            self.assert_replayed(upgrade)
             self.assertEqual(self.daemon.run("upgrade", "close", upgrade)["phase"], "closed")
+            self.assert_replayed(upgrade)
+            self.assertIs(self.daemon.replayed(upgrade)["identical"], True)
         self.assert_nothing_lost(before)
         self.assert_counters_began_anew(idle)
         self.assertEqual(watcher.absurd, [])
         self.assertLessEqual({rule["signal"] for rule in RULES}, watcher.seen)
+
+    def assert_replayed(self, upgrade):
+        again = self.daemon.assert_replayed(upgrade)
+        self.assertEqual({judged["rule"] for judged in again["judgements"]},
+                         {rule["name"] for rule in RULES})
 
     def reboot(self):
         """holdfast ends with the host, and comes back with it."""

@@ -175,6 +175,7 @@ class UpgradePaths(harness.TestCase):
         judgements = self.judgements(upgrade)
         self.assertEqual({rule for rule, said in judgements.items() if said == "regressed"},
                          set(REGRESSED))
+        self.assertEqual(self.daemon.assert_replayed(upgrade)["verdict"], "rollback")
 
         ended = self.daemon.run("upgrade", "rollback", upgrade)
         self.assertEqual(ended["phase"], "rolled_back")
@@ -183,6 +184,7 @@ class UpgradePaths(harness.TestCase):
         self.assertEqual(self.pages(upgrade), expected)
         self.assert_each_once(upgrade)
         self.assertEqual(self.daemon.client("upgrade", "wait", upgrade).code, 5)
+        self.assertIs(self.daemon.replayed(upgrade)["identical"], True)
 
     def assert_severities(self, upgrade):
         by_name = {}

@@ -145,7 +145,7 @@ Cells operator+(Cells first, const Cells& second) {
     return first;
 }
 
-// ---- false alarms and power: the table of docs/statistics.md, "Events"
+// ---- false alarms and power: the table of docs/statistics.md, "Measured"
 
 TEST(Events, PageFalselyHardlyEver) {
     for (const Errors& errors : {Errors{0.2}, Errors{1}, Errors{5}, Errors{5, 3}}) {
