@@ -67,7 +67,7 @@ public:
         : m_{model},
           history_{history},
           for_each_{for_each},
-          values_(history.size()),
+          values_(history.size(), Values(history.empty() ? 0 : history.front().size(), missing)),
           fast_values_(history.size()),
           residuals_(history.size()),
           cells_{history.empty() ? 0 : history.front().size()} {
@@ -120,6 +120,7 @@ private:
     void scale(std::size_t i) {
         auto& s = m_.signals[i];
         const auto raw = values_of(history_[i]);
+        values_[i].clear();  // until then, and where for_each stops early: missing
         s.scale = Scale::of(raw, m_.by_cycles, s.signal.margin.absolute);
         if (!m_.by_cycles) {
             s.habit = Habit::of(raw);

@@ -17,6 +17,7 @@ constexpr double prior_spread = 0.01;          // squared, of the rate between w
 constexpr double prior_spread_weight = 8;
 constexpr double start_share = 0.5;
 constexpr double events_min = 3;
+constexpr double cells_min = 2;  // with an event: one burst is one event, however many lines it has
 constexpr double still_share = 0.5;
 constexpr std::size_t hours = 24;
 constexpr std::size_t restarts_kept = 24;
@@ -85,6 +86,10 @@ EventsModel::EventsModel(const Cells& history, const Grid& grid, const Rhythm& r
     });
     dispersion_ = std::max(1.0, (squares + prior_dispersion * prior_dispersion_weight) /
                                     (expected_events + prior_dispersion_weight));
+    // Its upper limit: two standard errors of a dispersion that so many events tell.
+    restart_dispersion_ =
+        dispersion_ *
+        (1 + 2 * std::sqrt(2 * dispersion_ / (expected_events + prior_dispersion_weight)));
     const bool weeks = rhythm_.hours(grid.step) * static_cast<double>(grid.size) >= 2 * 7 * 24;
     double spread = 0;
     double units = 0;
@@ -119,6 +124,7 @@ void EventsWatch::add(const Cell& bad, Timestamp at) {
         next.all += bad.denominator;
         next.expected += model_->expected(at, bad.denominator);
         next.usual += model_->usual(at) * bad.denominator;
+        next.cells += bad.numerator > 0 ? 1 : 0;
     }
     before_.push_back(next);
 }
@@ -126,14 +132,15 @@ void EventsWatch::add(const Cell& bad, Timestamp at) {
 EventsWatch::Sums EventsWatch::between(std::size_t first, std::size_t last) const {
     const auto& a = before_[first];
     const auto& b = before_[last];
-    return {b.bad - a.bad, b.all - a.all, b.expected - a.expected, b.usual - a.usual};
+    return {b.bad - a.bad, b.all - a.all, b.expected - a.expected, b.usual - a.usual,
+            b.cells - a.cells};
 }
 
-void EventsWatch::weigh(std::size_t first, double price, Found& best) const {
+void EventsWatch::weigh(std::size_t first, double dispersion, double price, Found& best) const {
     const auto last = before_.size() - 1;
     const auto w = between(first, last);
-    if (w.bad < events_min || w.all <= 0 || w.bad <= w.expected || w.expected <= 0 ||
-        w.bad - w.usual <= model_->amount_min_ * w.all) {
+    if (w.bad < events_min || w.cells < cells_min || w.all <= 0 || w.bad <= w.expected ||
+        w.expected <= 0 || w.bad - w.usual <= model_->amount_min_ * w.all) {
         return;
     }
     const auto quarter = between(last - std::max<std::size_t>(1, (last - first) / 4), last);
@@ -142,7 +149,7 @@ void EventsWatch::weigh(std::size_t first, double price, Found& best) const {
         !(quarter.bad - quarter.usual > still_share * (w.bad / w.usual - 1) * quarter.usual)) {
         return;
     }
-    const double d = model_->dispersion_;
+    const double d = dispersion;
     const double s = model_->shape_;
     const double k = w.bad / d;
     const double m = w.expected / d;
@@ -170,11 +177,11 @@ EventsWatch::Found EventsWatch::look() const {
     const auto cells = before_.size() - 1;
     const auto step = model_->restart_cells();
     const double restarted = std::log10(model_->restarts_ / (1 - start_share));
-    weigh(0, -std::log10(start_share), best);
+    weigh(0, model_->dispersion_, -std::log10(start_share), best);
     for (std::size_t n = 0, first = cells / step * step; n < restarts_kept && first > 0;
          ++n, first -= step) {
         if (first < cells) {
-            weigh(first, restarted, best);
+            weigh(first, model_->restart_dispersion_, restarted, best);
         }
     }
     return best;

@@ -34,6 +34,8 @@ private:
     double effect_min_ = 0;  ///< log of the smallest rise that is spoken of
     double amount_min_ = 0;  ///< the same in the rate's unit
     double dispersion_ = 1;
+    /// Of restarted windows: their expectation is small, and so an error of the dispersion is dear.
+    double restart_dispersion_ = 1;
     double shape_ = 1;
     std::size_t restart_cells_ = 1;
     double restarts_ = 1;  ///< in the planned watch
@@ -58,9 +60,10 @@ public:
 private:
     struct Sums {
         double bad = 0, all = 0, expected = 0, usual = 0;
+        double cells = 0;  ///< with a bad event
     };
     Sums between(std::size_t first, std::size_t last) const;
-    void weigh(std::size_t first, double price, Found& best) const;
+    void weigh(std::size_t first, double dispersion, double price, Found& best) const;
 
     const EventsModel* model_;
     std::vector<Sums> before_{{}};  ///< of all cells before a cell

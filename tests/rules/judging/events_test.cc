@@ -157,8 +157,8 @@ TEST(Events, PageFalselyHardlyEver) {
 // The reference has 0.04 % in both: it pools the dispersion of all series. A burst of which the
 // history shows only few is weighed as several events. Docs: "Limitations".
 TEST(Events, PageFalselyNowAndThenWhenTheyAreFewAndComeInBursts) {
-    EXPECT_LE(share_seen({1, 3}, 1, 2000, 20'000).share, 0.005);
-    EXPECT_LE(share_seen({0.2, 3}, 1, 2000, 30'000).share, 0.015);
+    EXPECT_LE(share_seen({1, 3}, 1, 2000, 20'000).share, 0.002);
+    EXPECT_LE(share_seen({0.2, 3}, 1, 2000, 30'000).share, 0.006);
 }
 
 TEST(Events, SeeWhatTheReferenceSees) {
@@ -235,7 +235,8 @@ TEST(Events, AreTakenMoreCarefullyWhereTheHistoryHasBursts) {
         const auto model = learn(history);
         Watching watching{model, history.size()};
         watching.add(steady(6, 0, 3600));
-        watching.add({24, 3600});
+        watching.add({12, 3600});
+        watching.add({12, 3600});
         return watching.evidence();
     };
     EXPECT_GT(evidence_of_a_burst(even), pages);
