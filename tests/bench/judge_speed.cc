@@ -75,9 +75,10 @@ int main(int argc, char** argv) {
     const auto all = static_cast<double>(copies * signals);
     fmt::print("learning: {:.1f} ms a signal of four weeks of minutes\n",
                1e3 * learning / static_cast<double>(signals));
-    fmt::print("taking a minute of {:.0f} signals on one core: mean {:.3f} s, slowest {:.3f} s "
-               "(goal: under 1 s)\n",
-               all, sum / measured_minutes, most);
+    fmt::print(
+        "taking a minute of {:.0f} signals on one core: mean {:.3f} s, slowest {:.3f} s "
+        "(goal: under 1 s)\n",
+        all, sum / measured_minutes, most);
     fmt::print("what is said of all of them, with effects and what proofs lack: {:.3f} s for {}\n",
                judging, said);
     fmt::print("state after {} h: {:.1f} KiB a signal\n", warm_minutes / 60, 1024 * state / all);
