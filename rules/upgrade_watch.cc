@@ -88,6 +88,8 @@ struct UpgradeWatch::Entry {
 };
 
 UpgradeWatch::~UpgradeWatch() = default;
+UpgradeWatch::UpgradeWatch(UpgradeWatch&&) noexcept = default;
+UpgradeWatch& UpgradeWatch::operator=(UpgradeWatch&&) noexcept = default;
 
 UpgradeWatch::UpgradeWatch(const Upgrade& upgrade, const Baseline& baseline,
                            BaselineHistory history, const ForEach& for_each)

@@ -28,6 +28,10 @@ public:
     UpgradeWatch(const Upgrade& upgrade, const Baseline& baseline, BaselineHistory history,
                  const ForEach& for_each = one_by_one);
     ~UpgradeWatch();
+    UpgradeWatch(const UpgradeWatch&) = delete;
+    UpgradeWatch& operator=(const UpgradeWatch&) = delete;
+    UpgradeWatch(UpgradeWatch&&) noexcept;
+    UpgradeWatch& operator=(UpgradeWatch&&) noexcept;
 
     /// A row: `received` is when it was taken, by the clock that judges.
     void observe(std::string_view source, Timestamp at, Timestamp received, const Reading& reading);
