@@ -47,11 +47,8 @@ Result<std::vector<Chart>> charts_of(const storage::SampleStore& store, const Up
                        upgrade.id, rule, upgrade.id);
     }
     const auto begin = upgrade.window_end_at.value_or(upgrade.started_at);
-    const auto cell = baseline.cell > Milliseconds{0}
-                          ? baseline.cell
-                          : rules::cell_length(upgrade.cycle, Milliseconds{0});
     const auto length = std::max(Milliseconds{0}, end - begin);
-    const auto step = step_for(length, cell);
+    const auto step = step_for(length, rules::cell_of(baseline, upgrade.cycle));
     const auto points = static_cast<std::size_t>(length / step);
     const auto place_of = [&](const SignalId& id) {
         return std::find_if(baseline.signals.begin(), baseline.signals.end(),

@@ -88,6 +88,10 @@ std::optional<SignalBaseline> summarise(const SignalId& signal, Kind kind, const
     return out;
 }
 
+Milliseconds cell_of(const Baseline& baseline, Milliseconds cycle) {
+    return baseline.cell > Milliseconds{0} ? baseline.cell : cell_length(cycle, Milliseconds{0});
+}
+
 const SeasonSummary* season_at(const SignalBaseline& baseline, const SeasonClock& clock,
                                Timestamp at) {
     const auto slot = clock.slot(at);

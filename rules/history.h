@@ -41,6 +41,9 @@ std::optional<SignalBaseline> summarise(const SignalId& signal, Kind kind, const
                                         Timestamp begin, Milliseconds cell,
                                         const SeasonClock& clock);
 
+/// Length of a baseline's cells; of one by an older holdfast as a new one would have them.
+Milliseconds cell_of(const Baseline& baseline, Milliseconds cycle);
+
 /// What was usual for a signal in the season of `at`; nothing where it was never seen.
 const SeasonSummary* season_at(const SignalBaseline& baseline, const SeasonClock& clock,
                                Timestamp at);

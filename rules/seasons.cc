@@ -44,14 +44,10 @@ SeasonClock::SeasonClock(Milliseconds cycle, UtcOffsets offsets)
 }
 
 std::int64_t SeasonClock::local_ms(Timestamp at) const {
-    auto offset = offsets_.empty() ? seconds{0} : offsets_.front().offset;
-    for (const auto& change : offsets_) {
-        if (change.from <= at) {
-            offset = change.offset;
-        }
-    }
     const auto utc = at.time_since_epoch().count();
-    return whole_days() ? utc + Milliseconds{offset}.count() + since_monday * day_ms : utc;
+    return whole_days()
+               ? utc + Milliseconds{offset_at(offsets_, at)}.count() + since_monday * day_ms
+               : utc;
 }
 
 std::optional<std::size_t> SeasonClock::slot(Timestamp at) const {
@@ -95,6 +91,16 @@ std::string SeasonClock::describe_slot(std::size_t slot) const {
         return fmt::format("minute {} of the cycle", duration_cast<minutes>(begin).count());
     }
     return fmt::format("second {} of the cycle", duration_cast<seconds>(begin).count());
+}
+
+seconds offset_at(const UtcOffsets& offsets, Timestamp at) {
+    const auto after =
+        std::upper_bound(offsets.begin(), offsets.end(), at,
+                         [](Timestamp t, const UtcOffset& change) { return t < change.from; });
+    if (offsets.empty()) {
+        return seconds{0};
+    }
+    return after == offsets.begin() ? offsets.front().offset : (after - 1)->offset;
 }
 
 Milliseconds cell_length(Milliseconds cycle, Milliseconds step) {

@@ -39,6 +39,9 @@ private:
     std::size_t slots_ = 1;
 };
 
+/// Offset of local time from UTC at `at`.
+std::chrono::seconds offset_at(const UtcOffsets& offsets, Timestamp at);
+
 /// Length of the cells that a cycle is judged in: 5 min, shorter for cycles under 5 h, at least
 /// 1 s and at least `step`.
 Milliseconds cell_length(Milliseconds cycle, Milliseconds step);

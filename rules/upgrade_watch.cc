@@ -21,16 +21,6 @@ Timestamp history_end(const BaselineHistory& history) {
     return history.begin + history.cell * static_cast<std::int64_t>(cells);
 }
 
-std::chrono::seconds offset_at(const UtcOffsets& offsets, Timestamp at) {
-    auto offset = offsets.empty() ? std::chrono::seconds{0} : offsets.front().offset;
-    for (const auto& change : offsets) {
-        if (change.from <= at) {
-            offset = change.offset;
-        }
-    }
-    return offset;
-}
-
 /// Puts the cells before the upgrade: what lies between is missing. Cells of a baseline of long ago
 /// are moved by whole cycles, each to the same local time, so that every season stays where it is.
 void put_before(BaselineHistory& history, Timestamp upgrade, Milliseconds cycle,
@@ -95,8 +85,7 @@ UpgradeWatch::UpgradeWatch(const Upgrade& upgrade, const Baseline& baseline,
                            BaselineHistory history, const ForEach& for_each)
     : upgrade_{upgrade},
       begin_{*upgrade.window_end_at},
-      cell_{baseline.cell > Milliseconds{0} ? baseline.cell
-                                            : cell_length(upgrade.cycle, Milliseconds{0})},
+      cell_{cell_of(baseline, upgrade.cycle)},
       whole_cycle_{baseline.whole_cycles >= 1},
       clock_{upgrade.cycle, baseline.offsets},
       plan_{.upgrade = begin_,

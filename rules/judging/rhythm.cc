@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "rules/seasons.h"
+
 namespace holdfast::rules {
 namespace {
 
@@ -24,14 +26,7 @@ std::int64_t Rhythm::local_ms(Timestamp at) const {
     if (day != calendar_day) {
         return at.time_since_epoch().count();
     }
-    Milliseconds offset{0};
-    if (!offsets.empty()) {
-        const auto after =
-            std::upper_bound(offsets.begin(), offsets.end(), at,
-                             [](Timestamp t, const UtcOffset& o) { return t < o.from; });
-        offset = after == offsets.begin() ? offsets.front().offset : (after - 1)->offset;
-    }
-    return (at + offset).time_since_epoch().count() - monday_ms;
+    return (at + offset_at(offsets, at)).time_since_epoch().count() - monday_ms;
 }
 
 double Rhythm::day_phase(Timestamp at) const {
