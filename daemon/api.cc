@@ -459,7 +459,7 @@ asio::awaitable<ServerResponse> Api::get_rule(Upgrade upgrade, std::string rule)
         return charts_of(samples, upgrade, baseline ? *baseline : Baseline{}, rule, end,
                          [&upgrades] { return upgrades.stopping(); });
     };
-    auto charts = co_await run_blocking(deps_.work_pool, std::move(draw));
+    auto charts = co_await run_blocking(deps_.read_pool, std::move(draw));
     if (!charts) {
         co_return failed(charts.error());
     }
@@ -532,7 +532,7 @@ asio::awaitable<ServerResponse> Api::query_series(ServerRequest request) {
         }
         return found;
     };
-    auto found = co_await run_blocking(deps_.work_pool, std::move(read));
+    auto found = co_await run_blocking(deps_.read_pool, std::move(read));
     if (!found) {
         co_return failed(found.error());
     }

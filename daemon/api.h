@@ -37,7 +37,7 @@ public:
         LiveSignals& signals;
         SelfMetrics& metrics;
         const storage::SampleStore& samples;
-        boost::asio::thread_pool& work_pool;
+        boost::asio::thread_pool& read_pool;
     };
     explicit Api(const Deps& deps);
 

@@ -51,7 +51,7 @@ SelfMetrics SelfMetrics::make() {
                 "Evaluation slots skipped because the one before was still running"),
         gauge(r, "holdfast_evaluation_duration_seconds", "How long the last evaluation took"),
         counter(r, "holdfast_watch_rows_dropped_total",
-                "Rows that open upgrades did not see because evaluation fell behind"),
+                "Rows that were read again from the store because judging fell behind"),
         counters(r, "holdfast_notifications_sent_total", "Alerts accepted by an Alertmanager"),
         counters(r, "holdfast_notifications_errors_total",
                  "Requests that an Alertmanager refused or did not answer"),

@@ -77,11 +77,12 @@ public:
                     metrics_,
                     [this](const std::shared_ptr<const storage::Row>& row) { observe(row); }},
           alerting_{clock_, *records_, record_pool_, http_, metrics_},
-          upgrades_{{clock_, *samples_, *records_, record_pool_, work_pool_, alerting_, metrics_},
+          upgrades_{{clock_, *samples_, *records_, record_pool_, work_pool_, judge_pool_, alerting_,
+                     metrics_},
                     io_.get_executor()},
           collecting_{clock_, queue_, metrics_},
           api_{{clock_, upgrades_, alerting_, collecting_, board_, signals_, metrics_, *samples_,
-                work_pool_}},
+                read_pool_}},
           access_{clock_, metrics_, std::move(secrets), bcrypt_matches} {}
 
     Result<void> run();
@@ -116,6 +117,8 @@ private:
     asio::thread_pool sample_pool_{1};
     asio::thread_pool record_pool_{1};
     asio::thread_pool work_pool_{2};
+    asio::thread_pool judge_pool_{1};  // pages wait for nothing that burns or reads
+    asio::thread_pool read_pool_{1};   // what the API reads from the disk, one at a time
     SelfMetrics metrics_ = SelfMetrics::make();
     collectors::DetachedCalls calls_{detached_calls_max};
     collectors::Resolver resolver_{calls_};

@@ -284,7 +284,7 @@ asio::awaitable<void> Upgrades::evaluate(std::uint64_t number) {
         }
         return watch->judged(now);
     };
-    auto judged = co_await run_blocking(deps_.work_pool, std::move(judge));
+    auto judged = co_await run_blocking(deps_.judge_pool, std::move(judge));
     deps_.metrics.evaluations.Increment();
     co_await apply(number, std::move(judged), now);
 }

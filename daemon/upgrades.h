@@ -51,7 +51,8 @@ public:
         const storage::SampleStore& samples;
         storage::RecordStore& records;
         boost::asio::thread_pool& record_pool;  ///< one thread: record writes keep their order
-        boost::asio::thread_pool& work_pool;
+        boost::asio::thread_pool& work_pool;    ///< learning, which may take minutes
+        boost::asio::thread_pool& judge_pool;   ///< judging, which must not wait for that
         Alerting& alerting;
         SelfMetrics& metrics;
     };

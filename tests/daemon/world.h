@@ -23,9 +23,9 @@ public:
         auto config = parse_config(configuration, "test");
         EXPECT_TRUE(config) << config.error().message();
         alerting.emplace(clock, *records, record_pool, http, metrics);
-        upgrades.emplace(
-            Upgrades::Deps{clock, *samples, *records, record_pool, work_pool, *alerting, metrics},
-            io.get_executor());
+        upgrades.emplace(Upgrades::Deps{clock, *samples, *records, record_pool, work_pool,
+                                        judge_pool, *alerting, metrics},
+                         io.get_executor());
         alerting->configure(config->alerting, "http://127.0.0.1:9750");
         upgrades->configure(std::make_shared<const Config>(std::move(*config)));
         const auto loaded = run(upgrades->load());
@@ -70,6 +70,7 @@ public:
     holdfast::testing::FakeClock clock;
     boost::asio::thread_pool record_pool{1};
     boost::asio::thread_pool work_pool{1};
+    boost::asio::thread_pool judge_pool{1};
     SelfMetrics metrics = SelfMetrics::make();
     collectors::DetachedCalls calls{1};
     collectors::Resolver resolver{calls};
