@@ -121,7 +121,7 @@ private:
         auto& s = m_.signals[i];
         const auto raw = values_of(history_[i]);
         values_[i].clear();  // until then, and where for_each stops early: missing
-        s.scale = Scale::of(raw, m_.by_cycles, s.signal.margin.absolute);
+        s.scale = Scale::of(raw, m_.by_cycles, s.signal.tolerated, s.signal.margin);
         if (!m_.by_cycles) {
             s.habit = Habit::of(raw);
         }

@@ -32,7 +32,8 @@ double resolution_of(const Values& history) {
 
 }  // namespace
 
-Scale Scale::of(const Values& history, bool may_be_pure, double matters) {
+Scale Scale::of(const Values& history, bool may_be_pure, const Allowance& tolerated,
+                const Allowance& margin) {
     const bool negative =
         std::any_of(history.begin(), history.end(), [](double v) { return v < 0; });
     const bool positive =
@@ -43,14 +44,16 @@ Scale Scale::of(const Values& history, bool may_be_pure, double matters) {
             v = -v;
         }
         auto s = of_sizes(turned, may_be_pure);
+        s.floor = std::max(s.floor, tolerated.absolute);
         s.mirrored = true;
         return s;
     }
     auto s = of_sizes(history, may_be_pure);
-    if (s.never_left && s.middle == 0 && matters > 0) {
+    if (s.never_left && s.middle == 0 && margin.absolute > 0) {
         s.never_left = false;
-        s.floor = matters;
+        s.floor = margin.absolute;
     }
+    s.floor = std::max(s.floor, tolerated.absolute);
     return s;
 }
 

@@ -22,10 +22,12 @@ struct Scale {
     bool mirrored = false;  ///< all values are negative: the size is judged, with the sign turned
     double resolution = 0;  ///< smallest step of a signal that takes few values; else 0
 
-    /// `may_be_pure`: no floor where the values stay well away from zero. `matters`: an amount in
-    /// the unit that matters, or 0: it tells how large a step away from zero is where the history
-    /// has nothing but zeros.
-    static Scale of(const Values& history, bool may_be_pure, double matters = 0);
+    /// `may_be_pure`: no floor where the values stay well away from zero. What is tolerated in the
+    /// unit is the least floor: smaller differences are nobody's business, however many times the
+    /// usual value they are. Where the history has nothing but zeros, the margin in the unit tells
+    /// how large a step away from them is.
+    static Scale of(const Values& history, bool may_be_pure, const Allowance& tolerated = {},
+                    const Allowance& margin = {});
 
     double at(double value) const;
     /// A step `effect` of the scale as a share of the usual level: 0.1 is 10 % more.

@@ -15,8 +15,7 @@ TARGET = "db1"
 RULES = [
     {"name": "cpu", "signal": "cpu_busy_ratio", "required": True,
      "tolerated": {"absolute": 0.05}, "margin": {"absolute": 0.10}},
-    # Two cycles of seconds do not always prove a signal that is nearly zero and comes in bursts.
-    {"name": "stalls", "signal": "pressure_stalled_ratio", "required": False,
+    {"name": "stalls", "signal": "pressure_stalled_ratio", "required": True,
      "tolerated": {"absolute": 0.10}, "margin": {"absolute": 0.30}},
     {"name": "memory", "signal": "memory_used_ratio", "required": True,
      "tolerated": {"absolute": 0.02}, "margin": {"absolute": 0.05}},

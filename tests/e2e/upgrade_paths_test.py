@@ -36,7 +36,7 @@ RULES = [
     # What it does not change.
     {"name": "host-memory", "signal": "memory_used_ratio", "required": True,
      "tolerated": {"absolute": 0.02}, "margin": {"absolute": 0.05}},
-    {"name": "host-stalls", "signal": "pressure_stalled_ratio", "required": False,
+    {"name": "host-stalls", "signal": "pressure_stalled_ratio", "required": True,
      "match": {"resource": "memory"}, "tolerated": {"absolute": 0.05},
      "margin": {"absolute": 0.20}},
     {"name": "host-disk-wait", "signal": "disk_wait_seconds", "required": True,

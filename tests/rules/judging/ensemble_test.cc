@@ -628,6 +628,60 @@ TEST(EnsembleProof, WhatIsAlwaysTheSameIsProven) {
     }
 }
 
+TEST(EnsembleProof, WhatIsNearlyZeroIsProvenWhereSomebodySaysWhatMatters) {
+    Course c;
+    c.cell = 1s;
+    c.history = 36s;
+    c.watch = 20s;
+    c.planned = c.cycle = 18s;
+    std::size_t proven = 0;
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        std::mt19937_64 random{seed};
+        std::exponential_distribution<> size{100};
+        std::bernoulli_distribution stalls{0.5};
+        Values values;
+        for (std::size_t i = 0; i < c.size(); ++i) {
+            values.push_back(stalls(random) ? size(random) : 0);
+        }
+        Machine m{c};
+        auto signal = cost("stalled_ratio");
+        signal.tolerated.absolute = 0.10;
+        signal.margin.absolute = 0.30;
+        m.add(signal, cells_of(values));
+        const auto seen = learn_and_watch(m);
+        EXPECT_EQ(seen.count(Severity::warn), 0U) << in_words(seen, m);
+        proven += seen.judged.front().judgement == Judgement::proven ? 1 : 0;
+        const auto worse = learn_and_watch(Machine{c}.add(signal, [&] {
+            auto cells = m.cells.front();
+            for (auto i = c.before(); i < c.size(); ++i) {
+                cells[i].numerator += 0.6;
+            }
+            return cells;
+        }()));
+        EXPECT_TRUE(worse.speaks(0)) << seed;
+    }
+    EXPECT_EQ(proven, 20U);
+}
+
+TEST_P(EitherRegime, LearningMayStopAnywhere) {  // a daemon that is asked to end does not finish it
+    const auto m = one_of_each(course(), 9);
+    std::vector<Cells> history;
+    for (const auto& c : m.cells) {
+        history.emplace_back(c.begin(), c.begin() + static_cast<std::ptrdiff_t>(m.course.before()));
+    }
+    for (std::size_t most = 0; most < 3 * m.signals.size(); ++most) {
+        std::size_t calls = 0;
+        const auto until_stopped = [&](std::size_t n, const auto& call) {
+            for (std::size_t i = 0; i < n && calls < most; ++i, ++calls) {
+                call(i);
+            }
+        };
+        EnsembleWatch w{learn_ensemble(m.course.plan(), m.signals, history, until_stopped)};
+        w.take(m.now(m.course.before()));
+        EXPECT_EQ(w.judged().size(), m.signals.size());
+    }
+}
+
 TEST_P(EitherRegime, IntervalsAreFinite) {  // they go into metrics and JSON
     const auto m = one_of_each(course(), 9);
     for (const auto& j : learn_and_watch(m).judged) {
