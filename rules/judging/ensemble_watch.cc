@@ -544,14 +544,12 @@ void EnsembleWatch::State::note(std::size_t i, const SignalModel& m, std::string
                .excess = x - limits[level]});
 }
 
-/// The margin on a detector's scale: scatter and peaks have no margin of their own.
+/// The margin on the scale of a detector of levels: scatter and peaks have none, so that they page
+/// and advise no rollback.
 double EnsembleWatch::State::margin_of(std::size_t i, const Finding& found) const {
     const auto& margin = model->signals[i].signal.margin;
     if (found.detector == "events") {
         return std::log1p(margin.at(found.usual) / found.usual);
-    }
-    if (found.detector != "level" && found.detector != "fast") {
-        return std::log1p(margin.relative);
     }
     return signals[i].cycle ? model->cycles.signals[i].margin : model->signals[i].margin;
 }
@@ -573,7 +571,8 @@ void EnsembleWatch::State::record(std::size_t i, const Finding& found) {
     }
     const double sure = std::abs(found.effect) - found.half_width;
     auto severity = std::array{Severity::warn, Severity::page, Severity::rollback}[found.level];
-    if (severity == Severity::rollback && !(sure > margin_of(i, found))) {
+    const bool of_shape = found.detector == "dispersion" || found.detector == "tail";
+    if (severity == Severity::rollback && (of_shape || !(sure > margin_of(i, found)))) {
         severity = Severity::page;
     }
     const auto at = now();

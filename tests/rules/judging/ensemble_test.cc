@@ -637,11 +637,10 @@ TEST(EnsembleProof, WhatIsNearlyZeroIsProvenWhereSomebodySaysWhatMatters) {
     std::size_t proven = 0;
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         std::mt19937_64 random{seed};
-        std::exponential_distribution<> size{100};
-        std::bernoulli_distribution stalls{0.5};
+        std::lognormal_distribution<> stalled{std::log(0.05), 1.2};
         Values values;
         for (std::size_t i = 0; i < c.size(); ++i) {
-            values.push_back(stalls(random) ? size(random) : 0);
+            values.push_back(std::min(1.0, stalled(random)));
         }
         Machine m{c};
         auto signal = cost("stalled_ratio");
