@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "rules/judging/level.h"
+
 namespace holdfast::rules {
 namespace {
 
@@ -459,8 +461,9 @@ double CycleWatch::add(double value, std::size_t position, double load_residual)
             const double centre = sign * model_->centre;
             sides_[side].tolerated.add(
                 score(sign * x, sigma, model_->tolerated, model_->clip, model_->is_ratio) - centre);
-            sides_[side].margin.add(
-                score(sign * x, sigma, model_->margin, model_->clip, model_->is_ratio) - centre);
+            const double clip = proof_clip(model_->clip, model_->margin / sigma);
+            sides_[side].margin.add(score(sign * x, sigma, model_->margin, clip, model_->is_ratio) -
+                                    centre);
         }
     }
     effect_.add(x);

@@ -150,8 +150,9 @@ void LevelWatch::add(double residual, double lever) {
         const double z = score_of(up ? residual : -residual, sigma, shift, model_->clip());
         side.score.add(z);
         side.high.add(std::isnan(z) ? z : z > 0 ? 1 : 0);
-        side.margin.add(
-            score_of(up ? residual : -residual, sigma, model_->settings().margin, model_->clip()));
+        const double margin = model_->settings().margin;
+        side.margin.add(score_of(up ? residual : -residual, sigma, margin,
+                                 proof_clip(model_->clip(), margin / sigma)));
     }
     effect_.add(residual);
     lever_.add(std::isnan(residual) ? missing : lever);

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -14,6 +15,12 @@ struct Evidence10 {
     double hours = 0;     ///< of the window
     double half_width = 0;  ///< of the effect's interval at 95 %
 };
+
+/// How far a block may be from the margin, in sigmas: noise is clipped and not the distance, or a
+/// margin of many sigmas could never be ruled out.
+inline double proof_clip(double clip, double margin) {
+    return std::max(clip, margin + 1);
+}
 
 /// What the placebo windows of one channel say: how large a window's mean may be by chance.
 struct LevelSettings {

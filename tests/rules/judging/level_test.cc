@@ -233,6 +233,22 @@ TEST(LevelWatch, AnUncertainLoadCoefficientWeakensFarFromTheUsualLoad) {
     EXPECT_EQ(evidence_at(2), evidence_at(-2));
 }
 
+TEST(LevelWatch, RulesOutAMarginOfManySigmas) {  // noise is clipped, not the distance
+    constexpr std::size_t hours = 6 * per_hour;  // so little that intervals are wide
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        ExpectationLearner::Learnt learnt;
+        learnt.left_out = scaled(noise(hours, seed, 0.9), 0.1);
+        learnt.expectation.growth = 4;
+        const LevelSettings settings{.tolerated = 1, .margin = 10};
+        const LevelModel model{learnt, grid_of(hours), hours, weekly(), settings};
+        LevelWatch watch{model};
+        for (const double v : scaled(noise(hours, 1000 + seed, 0.9), 0.1)) {
+            watch.add(v, 0);
+        }
+        EXPECT_EQ(watch.within_margin(true, 0.05), watch.since_start(0.05).upper < 10) << seed;
+    }
+}
+
 TEST(LevelWatch, RulesOutTheMarginOnlyWhereTheEffectIsWithinIt) {
     int wrong = 0;
     int ruled_out = 0;
