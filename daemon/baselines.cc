@@ -82,7 +82,7 @@ std::string note_on(const Baseline& baseline, std::size_t left_out) {
 
 }  // namespace
 
-Result<LearntBaseline> learn_baseline(const storage::SampleStore& store,
+Result<LearntBaseline> learn_baseline(const storage::SampleSource& store,
                                       const BaselineRequest& request,
                                       const std::function<bool()>& cancelled) {
     const auto extent = store.extent();

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
+#include <fstream>
 #include <iostream>
 #include <thread>
 
@@ -10,6 +13,7 @@
 #include "model/names.h"
 
 namespace holdfast::client {
+namespace fs = std::filesystem;
 namespace json = boost::json;
 
 int complain_offline(const Error& error) {
@@ -34,6 +38,33 @@ json::object alert_json(const rules::EnsembleAlert& alert, const rules::Ensemble
     return {{"metric", signal.name},        {"severity", name_of(alert.severity)},
             {"at", seconds_json(alert.at)}, {"until", seconds_json(alert.until)},
             {"detector", alert.detector},   {"effect_ratio", number_json(alert.effect_ratio)}};
+}
+
+Result<void> write_whole(const fs::path& file, const std::string& text) {
+    std::error_code why;
+    const auto kind = fs::symlink_status(file, why).type();
+    const bool replace = kind == fs::file_type::not_found || kind == fs::file_type::regular;
+    auto temporary = file;
+    temporary += replace ? ".new" : "";
+    errno = 0;
+    std::ofstream out{temporary, std::ios::binary | std::ios::trunc};
+    out << text;
+    out.close();
+    if (!out) {
+        const int reason = errno;
+        if (replace) {
+            fs::remove(temporary, why);
+        }
+        return failure(Errc::io, "write {}: {}", temporary.string(), std::strerror(reason));
+    }
+    why.clear();
+    if (replace) {
+        fs::rename(temporary, file, why);
+    }
+    if (why) {
+        return failure(Errc::io, "write {}: {}", file.string(), why.message());
+    }
+    return {};
 }
 
 void run_parallel(std::size_t count, unsigned threads,

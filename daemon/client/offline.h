@@ -1,6 +1,8 @@
 #pragma once
 #include <boost/json.hpp>
+#include <filesystem>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "model/result.h"
@@ -8,7 +10,7 @@
 
 namespace holdfast::client {
 
-// What the verbs share that judge recordings without a daemon: replay and placebo.
+// What the verbs share that judge without a daemon: replay, placebo and rules test.
 
 /// Says `error` on stderr; gives Exit::usage_or_internal, also for files: 6 is the daemon's.
 int complain_offline(const Error& error);
@@ -20,6 +22,9 @@ boost::json::value seconds_json(Milliseconds time);
 boost::json::value seconds_json(Timestamp at);
 boost::json::object alert_json(const rules::EnsembleAlert& alert,
                                const rules::EnsembleSignal& signal);
+
+/// Writes `text` so that `file` is seen whole or not at all; a pipe or device is written to.
+Result<void> write_whole(const std::filesystem::path& file, const std::string& text);
 
 /// Calls `job` with 0 … count - 1, at most `threads` at a time, each once, and waits for all.
 void run_parallel(std::size_t count, unsigned threads, const std::function<void(std::size_t)>& job);

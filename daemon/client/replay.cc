@@ -3,11 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <future>
 #include <iostream>
 #include <mutex>
@@ -114,34 +111,6 @@ Result<Replayed> replay_case(const CaseFiles& files, const ReplayOptions& option
         return tl::unexpected(data.error());
     }
     return judge(*data, threads);
-}
-
-/// Writes `text` so that `file` is seen whole or not at all; a pipe or device is written to.
-Result<void> write_whole(const fs::path& file, const std::string& text) {
-    std::error_code why;
-    const auto kind = fs::symlink_status(file, why).type();
-    const bool replace = kind == fs::file_type::not_found || kind == fs::file_type::regular;
-    auto temporary = file;
-    temporary += replace ? ".new" : "";
-    errno = 0;
-    std::ofstream out{temporary, std::ios::binary | std::ios::trunc};
-    out << text;
-    out.close();
-    if (!out) {
-        const int reason = errno;
-        if (replace) {
-            fs::remove(temporary, why);
-        }
-        return failure(Errc::io, "write {}: {}", temporary.string(), std::strerror(reason));
-    }
-    why.clear();
-    if (replace) {
-        fs::rename(temporary, file, why);
-    }
-    if (why) {
-        return failure(Errc::io, "write {}: {}", file.string(), why.message());
-    }
-    return {};
 }
 
 int replay_one(const ReplayArguments& arguments, const ReplayOptions& options) {
