@@ -25,7 +25,9 @@ Result<Window> window_of(const BaselineRequest& request, const Window& extent,
         return failure(Errc::invalid, "take a baseline of {}: more than {} cycles of {}",
                        format_duration(request.range), cycles_max, format_duration(request.cycle));
     }
-    const auto end = std::min(request.end, extent.end);
+    // The newest reading speaks for the step that it begins.
+    const auto end = std::min(
+        request.end, extent.end + std::max(request.step - Milliseconds{1}, Milliseconds{0}));
     if (request.range > Milliseconds{0}) {
         return Window{std::max(end - request.range, extent.begin), end};
     }
@@ -82,7 +84,7 @@ std::string note_on(const Baseline& baseline, std::size_t left_out) {
 
 }  // namespace
 
-Result<LearntBaseline> learn_baseline(const storage::SampleStore& store,
+Result<LearntBaseline> learn_baseline(const storage::SampleSource& store,
                                       const BaselineRequest& request,
                                       const std::function<bool()>& cancelled) {
     const auto extent = store.extent();

@@ -33,7 +33,7 @@ struct LearntBaseline {
 /// as if it had not been recorded; the note names it. Blocks on the disk; stops early with
 /// Errc::cancelled when `cancelled` says so. Errc::invalid for a range of more than 64 cycles,
 /// Errc::not_found without any sample.
-Result<LearntBaseline> learn_baseline(const storage::SampleStore& store,
+Result<LearntBaseline> learn_baseline(const storage::SampleSource& store,
                                       const BaselineRequest& request,
                                       const std::function<bool()>& cancelled);
 

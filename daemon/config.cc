@@ -86,8 +86,9 @@ void read_allowance(Section& section, const std::string& key, const std::string&
 
 class Parser {
 public:
-    /// `folder`: where the paths of a tls_config start.
-    explicit Parser(std::filesystem::path folder) : folder_{std::move(folder)} {}
+    explicit Parser(ConfigSurroundings surroundings)
+        : folder_{std::move(surroundings.folder)},
+          known_{std::move(surroundings.scraped_signals)} {}
 
     Config read(Section& root) {
         root.section("paths", [this](Section& s) { read_paths(s); });
@@ -354,14 +355,14 @@ private:
     /// since no signal can have that name then.
     const SignalDefinition* definition_of(Section& s, const std::string& key,
                                           const std::string& signal) {
-        std::set<std::string> known;
+        auto known = known_;
         for (const auto& definition : config_.signals) {
             if (definition.name == signal) {
                 return &definition;
             }
             known.insert(definition.name);
         }
-        if (config_.collectors.scrapes.empty()) {
+        if (config_.collectors.scrapes.empty() && !known.contains(signal)) {
             const auto guess = nearest(signal, known);
             s.wrong(key, fmt::format("no signal '{}'{}", signal,
                                      guess.empty() ? "; see docs/signals.md"
@@ -414,6 +415,7 @@ private:
     }
 
     std::filesystem::path folder_;
+    std::set<std::string> known_;  ///< signals that nothing here defines
     Config config_;
     Milliseconds interval_{5000};
     Milliseconds timeout_{2000};
@@ -422,10 +424,15 @@ private:
 
 }  // namespace
 
+Config read_config(Section& root, const ConfigSurroundings& surroundings) {
+    return Parser{surroundings}.read(root);
+}
+
 Result<Config> parse_config(const std::string& text, const std::string& file) {
     Config config;
     const auto read = read_document(text, file, [&](Section& root) {
-        config = Parser{std::filesystem::path{file}.parent_path()}.read(root);
+        config = read_config(
+            root, {.folder = std::filesystem::path{file}.parent_path(), .scraped_signals = {}});
     });
     if (!read) {
         return tl::unexpected(read.error());

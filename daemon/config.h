@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@
 #include "model/upgrade.h"
 
 namespace holdfast::daemon {
+
+class Section;
 
 /// One collector's own options with when it runs.
 template <class Options>
@@ -75,6 +78,14 @@ struct Config {
     AlertingConfig alerting;
 };
 
+/// What is not in the file itself, but a configuration may speak of.
+struct ConfigSurroundings {
+    std::filesystem::path folder;           ///< where relative paths of a tls_config start
+    std::set<std::string> scraped_signals;  ///< that are there beside those of `collectors.scrape`
+};
+
+/// Reads the keys of a configuration from `root`, which notes the mistakes.
+Config read_config(Section& root, const ConfigSurroundings& surroundings);
 /// Reads a document. Errc::config with a line `file:line:column: what` for each mistake: unknown
 /// keys with the nearest valid one, wrong types, impossible values.
 Result<Config> parse_config(const std::string& text, const std::string& file);

@@ -37,6 +37,10 @@ void read_bound(Section& s, Job& job) {
     job.side = above ? Threshold::Side::above : Threshold::Side::below;
 }
 
+Milliseconds default_warmup(Milliseconds cycle) {
+    return std::min<Milliseconds>(std::chrono::minutes{15}, cycle / 96);
+}
+
 }  // namespace
 
 void read_load(Section& section, std::vector<std::string>& out) {
@@ -87,6 +91,39 @@ void read_jobs(Section& section, std::vector<Job>& out,
         out.push_back(std::move(job));
     });
     check_size(section, "jobs", out, jobs_max);
+}
+
+Milliseconds longest_interval(const CollectorsConfig& c) {
+    Milliseconds longest{0};
+    const auto take = [&longest](const auto& scheduled) {
+        if (scheduled.enabled) {
+            longest = std::max(longest, scheduled.interval);
+        }
+    };
+    take(c.cpu);
+    take(c.pressure);
+    take(c.memory);
+    take(c.disk);
+    take(c.network);
+    take(c.filesystem);
+    take(c.process);
+    std::for_each(c.logs.begin(), c.logs.end(), take);
+    std::for_each(c.probes.begin(), c.probes.end(), take);
+    std::for_each(c.scrapes.begin(), c.scrapes.end(), take);
+    return longest;
+}
+
+Upgrade judged_by(const Config& config, const Baseline& baseline) {
+    return {.cycle = baseline.cycle,
+            .timezone = baseline.timezone,
+            .warmup = config.upgrades.warmup.value_or(default_warmup(baseline.cycle)),
+            .lag = longest_interval(config.collectors),
+            .baseline_id = baseline.id,
+            .rules = config.rules,
+            .signals = config.signals,
+            .load = config.upgrades.load,
+            .jobs = config.upgrades.jobs,
+            .levels = config.levels};
 }
 
 }  // namespace holdfast::daemon

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/config.h"
 #include "daemon/config_reader.h"
 #include "model/baseline.h"
 #include "model/upgrade.h"
@@ -25,5 +26,11 @@ void read_exclusions(Section& section, std::vector<Exclusion>& out);
 /// `below`, in the signal's unit. `check_signal` notes an error when there can be no such signal.
 void read_jobs(Section& section, std::vector<Job>& out,
                const std::function<void(Section&, const std::string&)>& check_signal);
+
+/// Of the collectors that run: rows are at most so late.
+Milliseconds longest_interval(const CollectorsConfig& collectors);
+
+/// An upgrade with all that judges it as `config` and the baseline say, and nothing else.
+Upgrade judged_by(const Config& config, const Baseline& baseline);
 
 }  // namespace holdfast::daemon

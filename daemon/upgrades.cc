@@ -40,30 +40,6 @@ std::optional<std::uint64_t> number_of(const std::string& id) {
     return number;
 }
 
-Milliseconds default_warmup(Milliseconds cycle) {
-    return std::min<Milliseconds>(std::chrono::minutes{15}, cycle / 96);
-}
-
-Milliseconds longest_interval(const CollectorsConfig& c) {
-    Milliseconds longest{0};
-    const auto take = [&longest](const auto& scheduled) {
-        if (scheduled.enabled) {
-            longest = std::max(longest, scheduled.interval);
-        }
-    };
-    take(c.cpu);
-    take(c.pressure);
-    take(c.memory);
-    take(c.disk);
-    take(c.network);
-    take(c.filesystem);
-    take(c.process);
-    std::for_each(c.logs.begin(), c.logs.end(), take);
-    std::for_each(c.probes.begin(), c.probes.end(), take);
-    std::for_each(c.scrapes.begin(), c.scrapes.end(), take);
-    return longest;
-}
-
 Result<void> check(const StartRequest& request) {
     for (const auto& [name, value] :
          {std::pair{"target", &request.target}, std::pair{"from", &request.from},
@@ -518,26 +494,17 @@ asio::awaitable<Result<Started>> Upgrades::start(StartRequest request) {
     }
     const auto number = upgrades_.empty() ? 1 : upgrades_.rbegin()->first + 1;
     const auto now = deps_.clock.now();
-    Upgrade upgrade{.id = fmt::format("u{}", number),
-                    .target = std::move(request.target),
-                    .from = std::move(request.from),
-                    .to = std::move(request.to),
-                    .reason = std::move(request.reason),
-                    .labels = std::move(request.labels),
-                    .phase = request.no_window ? Phase::watching : Phase::window,
-                    .started_at = now,
-                    .cycle = chosen->cycle,
-                    .timezone = chosen->timezone,
-                    .warmup = config->upgrades.warmup.value_or(default_warmup(chosen->cycle)),
-                    .lag = longest_interval(config->collectors),
-                    .baseline_id = chosen->id,
-                    .rules = config->rules,
-                    .signals = config->signals,
-                    .load = config->upgrades.load,
-                    .jobs = config->upgrades.jobs,
-                    .levels = config->levels,
-                    .idempotency_key = std::move(request.idempotency_key),
-                    .request_digest = std::move(request.digest)};
+    auto upgrade = judged_by(*config, *chosen);
+    upgrade.id = fmt::format("u{}", number);
+    upgrade.target = std::move(request.target);
+    upgrade.from = std::move(request.from);
+    upgrade.to = std::move(request.to);
+    upgrade.reason = std::move(request.reason);
+    upgrade.labels = std::move(request.labels);
+    upgrade.phase = request.no_window ? Phase::watching : Phase::window;
+    upgrade.started_at = now;
+    upgrade.idempotency_key = std::move(request.idempotency_key);
+    upgrade.request_digest = std::move(request.digest);
     if (request.no_window) {
         upgrade.window_end_at = now;
         watch(number);

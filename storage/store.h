@@ -38,15 +38,10 @@ struct SampleStatistics {
     bool waiting_for_space = false;
 };
 
-/// Samples, one row per tick and collector. All calls may block on the disk; append, sync and
-/// retain come from one thread, the others from any. Errors: Errc::io, corrupt.
-class SampleStore {
+/// Rows that can be told again and again: stored, or made on demand.
+class SampleSource {
 public:
-    virtual ~SampleStore() = default;
-
-    /// Appends rows; when it returns they survive the process, and within 5 s of sync() the power.
-    virtual Result<void> append(const std::vector<std::shared_ptr<const Row>>& rows) = 0;
-    virtual Result<void> sync() = 0;
+    virtual ~SampleSource() = default;
 
     /// Calls `visit` for the rows in `window`, those of one source in time order, until it returns
     /// false. The series of the samples are shared and stay the same objects.
@@ -54,6 +49,16 @@ public:
                               const std::function<bool(const Row&)>& visit) const = 0;
     /// From the oldest to just after the newest row, or nothing.
     virtual Result<std::optional<Window>> extent() const = 0;
+};
+
+/// Samples, one row per tick and collector. All calls may block on the disk; append, sync and
+/// retain come from one thread, the others from any. Errors: Errc::io, corrupt.
+class SampleStore : public SampleSource {
+public:
+    /// Appends rows; when it returns they survive the process, and within 5 s of sync() the power.
+    virtual Result<void> append(const std::vector<std::shared_ptr<const Row>>& rows) = 0;
+    virtual Result<void> sync() = 0;
+
     virtual std::vector<std::shared_ptr<const Series>> series() const = 0;
 
     /// Drops the UTC days that end before `oldest` and touch none of `pinned`.

@@ -7,6 +7,7 @@
 #include "daemon/client/commands.h"
 #include "daemon/client/placebo.h"
 #include "daemon/client/replay.h"
+#include "daemon/client/rules_test.h"
 #include "daemon/quantities.h"
 #include "daemon/version.h"
 
@@ -165,8 +166,7 @@ private:
     }
 
     void add_others() {
-        verb(group("rules", "what is demanded"), "show", "the rules in force",
-             [this] { return rules_show(context_); });
+        add_rules();
         auto* const series = group("series", "what is recorded");
         verb(series, "list", "all series", [this] { return series_list(context_); });
         auto* const query = verb(series, "query", "samples of one series", [this] {
@@ -190,6 +190,20 @@ private:
         collect->add_option("--paths.sysfs", options_.sysfs, "default: /sys");
         collect->add_option("--paths.cgroupfs", options_.cgroupfs, "default: /sys/fs/cgroup");
         collect->add_option("--paths.rootfs", options_.rootfs, "default: /");
+    }
+
+    void add_rules() {
+        auto* const rules = group("rules", "what is demanded");
+        verb(rules, "show", "the rules in force", [this] { return rules_show(context_); });
+        auto* const test =
+            verb(rules, "test", "run tests of rules on made-up series, without a daemon", [this] {
+                rules_test_.format = context_.format;
+                return rules_test(rules_test_);
+            });
+        test->add_option("files", rules_test_.files,
+                         "YAML files of tests; docs/operators-guide.md, \"Tests of rules\"")
+            ->required();
+        test->add_option("--junit", rules_test_.junit, "file for the result as JUnit XML");
     }
 
     void add_placebo() {
@@ -237,6 +251,7 @@ private:
     StartArguments start_;
     ReplayArguments replay_;
     PlaceboArguments placebo_;
+    RulesTestArguments rules_test_;
     daemon::ServiceOptions options_;
     std::string id_, by_, reason_, text_, range_, series_, query_start_, query_end_;
     std::string source_ = "local";

@@ -11,7 +11,7 @@
 
 namespace holdfast::client {
 
-// What the verbs share that judge without a daemon: replay and placebo.
+// What the verbs share that judge without a daemon: replay, placebo and rules test.
 
 /// Where a daemon on this host may have its state, the likeliest first.
 inline constexpr std::array state_folders{"/var/lib/holdfast", "holdfast-data", "var"};

@@ -25,7 +25,7 @@ struct LearnBaseline : ::testing::Test {
     void record(int cycles) {
         samples = std::move(*storage::open_sample_store({.path = folder.path() / "samples"}));
         std::vector<std::shared_ptr<const storage::Row>> rows;
-        for (auto at = start; at <= start + cycles * cycle; at += 1s) {
+        for (auto at = start; at < start + cycles * cycle; at += 1s) {
             storage::Row row{"queues", at, {.epoch = 1}};
             row.reading.samples.push_back(
                 {series, at, at >= start + cycle && at < start + cycle + 30s ? 1'000.0 : 10.0});
@@ -52,6 +52,7 @@ TEST_F(LearnBaseline, LeavesOutWhatIsExcludedAndNamesIt) {
     const auto all = learn(4, {});
     EXPECT_EQ(all.signals.at(0).maximum, 1'000);
     EXPECT_TRUE(all.excluded.empty());
+    EXPECT_EQ(all.whole_cycles, 4) << "the newest reading speaks for a step";
     EXPECT_EQ(all.note, "");
     const Exclusion incident{{start + cycle, start + cycle + 30s}, "incident 4711"};
     const Exclusion long_ago{{start - 1h, start - 30min}, "long ago"};

@@ -322,7 +322,7 @@ TEST_F(UpgradesTest, PinsWhatBaselinesAndOpenUpgradesNeed) {
     world->begin();
     const auto pinned = world->upgrades->pinned();
     ASSERT_EQ(pinned.size(), 2);
-    EXPECT_EQ(pinned[0].begin, start + 1ms);  // two cycles before just after the newest row
+    EXPECT_EQ(pinned[0].begin, start + 1s);  // two cycles before the newest row's step ends
     EXPECT_EQ(pinned[1].begin, world->now("u1").started_at);
 }
 
