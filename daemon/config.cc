@@ -87,7 +87,8 @@ void read_allowance(Section& section, const std::string& key, const std::string&
 class Parser {
 public:
     /// `folder`: where the paths of a tls_config start.
-    explicit Parser(std::filesystem::path folder) : folder_{std::move(folder)} {}
+    Parser(std::filesystem::path folder, SignalNames names)
+        : folder_{std::move(folder)}, signal_names_{names} {}
 
     Config read(Section& root) {
         root.section("paths", [this](Section& s) { read_paths(s); });
@@ -350,8 +351,8 @@ private:
         }
     }
 
-    /// The definition of the signal that `key` names. None: an error where nothing is scraped,
-    /// since no signal can have that name then.
+    /// The definition of the signal that `key` names. None: an error where nothing is scraped and
+    /// names are to be known, since no signal can have that name then.
     const SignalDefinition* definition_of(Section& s, const std::string& key,
                                           const std::string& signal) {
         std::set<std::string> known;
@@ -361,7 +362,7 @@ private:
             }
             known.insert(definition.name);
         }
-        if (config_.collectors.scrapes.empty()) {
+        if (config_.collectors.scrapes.empty() && signal_names_ == SignalNames::known) {
             const auto guess = nearest(signal, known);
             s.wrong(key, fmt::format("no signal '{}'{}", signal,
                                      guess.empty() ? "; see docs/signals.md"
@@ -414,6 +415,7 @@ private:
     }
 
     std::filesystem::path folder_;
+    SignalNames signal_names_;
     Config config_;
     Milliseconds interval_{5000};
     Milliseconds timeout_{2000};
@@ -422,10 +424,10 @@ private:
 
 }  // namespace
 
-Result<Config> parse_config(const std::string& text, const std::string& file) {
+Result<Config> parse_config(const std::string& text, const std::string& file, SignalNames names) {
     Config config;
     const auto read = read_document(text, file, [&](Section& root) {
-        config = Parser{std::filesystem::path{file}.parent_path()}.read(root);
+        config = Parser{std::filesystem::path{file}.parent_path(), names}.read(root);
     });
     if (!read) {
         return tl::unexpected(read.error());
@@ -433,15 +435,15 @@ Result<Config> parse_config(const std::string& text, const std::string& file) {
     return config;
 }
 
-Result<Config> load_config(const std::optional<std::filesystem::path>& path) {
+Result<Config> load_config(const std::optional<std::filesystem::path>& path, SignalNames names) {
     if (!path) {
-        return parse_config("{}", "defaults");
+        return parse_config("{}", "defaults", names);
     }
     const auto text = read_text(*path, "check --config.file");
     if (!text) {
         return tl::unexpected(text.error());
     }
-    return parse_config(*text, path->string());
+    return parse_config(*text, path->string(), names);
 }
 
 }  // namespace holdfast::daemon

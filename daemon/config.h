@@ -75,10 +75,18 @@ struct Config {
     AlertingConfig alerting;
 };
 
+/// Which signals rules, load and jobs may name.
+enum class SignalNames {
+    known,  ///< those that are defined; any where something is scraped
+    any,    ///< also what nobody defined: the metrics of a recording
+};
+
 /// Reads a document. Errc::config with a line `file:line:column: what` for each mistake: unknown
 /// keys with the nearest valid one, wrong types, impossible values.
-Result<Config> parse_config(const std::string& text, const std::string& file);
+Result<Config> parse_config(const std::string& text, const std::string& file,
+                            SignalNames names = SignalNames::known);
 /// The file at `path`, or the defaults without one. Errc::io when it cannot be read.
-Result<Config> load_config(const std::optional<std::filesystem::path>& path);
+Result<Config> load_config(const std::optional<std::filesystem::path>& path,
+                           SignalNames names = SignalNames::known);
 
 }  // namespace holdfast::daemon
