@@ -88,7 +88,8 @@ class Parser {
 public:
     explicit Parser(ConfigSurroundings surroundings)
         : folder_{std::move(surroundings.folder)},
-          known_{std::move(surroundings.scraped_signals)} {}
+          known_{std::move(surroundings.scraped_signals)},
+          signal_names_{surroundings.names} {}
 
     Config read(Section& root) {
         root.section("paths", [this](Section& s) { read_paths(s); });
@@ -351,8 +352,8 @@ private:
         }
     }
 
-    /// The definition of the signal that `key` names. None: an error where nothing is scraped,
-    /// since no signal can have that name then.
+    /// The definition of the signal that `key` names. None: an error where nothing is scraped and
+    /// names are to be known, since no signal can have that name then.
     const SignalDefinition* definition_of(Section& s, const std::string& key,
                                           const std::string& signal) {
         auto known = known_;
@@ -362,7 +363,8 @@ private:
             }
             known.insert(definition.name);
         }
-        if (config_.collectors.scrapes.empty() && !known.contains(signal)) {
+        if (config_.collectors.scrapes.empty() && signal_names_ == SignalNames::known &&
+            !known.contains(signal)) {
             const auto guess = nearest(signal, known);
             s.wrong(key, fmt::format("no signal '{}'{}", signal,
                                      guess.empty() ? "; see docs/signals.md"
@@ -416,6 +418,7 @@ private:
 
     std::filesystem::path folder_;
     std::set<std::string> known_;  ///< signals that nothing here defines
+    SignalNames signal_names_;
     Config config_;
     Milliseconds interval_{5000};
     Milliseconds timeout_{2000};
@@ -428,11 +431,12 @@ Config read_config(Section& root, const ConfigSurroundings& surroundings) {
     return Parser{surroundings}.read(root);
 }
 
-Result<Config> parse_config(const std::string& text, const std::string& file) {
+Result<Config> parse_config(const std::string& text, const std::string& file, SignalNames names) {
     Config config;
     const auto read = read_document(text, file, [&](Section& root) {
-        config = read_config(
-            root, {.folder = std::filesystem::path{file}.parent_path(), .scraped_signals = {}});
+        config = read_config(root, {.folder = std::filesystem::path{file}.parent_path(),
+                                    .scraped_signals = {},
+                                    .names = names});
     });
     if (!read) {
         return tl::unexpected(read.error());
@@ -440,15 +444,15 @@ Result<Config> parse_config(const std::string& text, const std::string& file) {
     return config;
 }
 
-Result<Config> load_config(const std::optional<std::filesystem::path>& path) {
+Result<Config> load_config(const std::optional<std::filesystem::path>& path, SignalNames names) {
     if (!path) {
-        return parse_config("{}", "defaults");
+        return parse_config("{}", "defaults", names);
     }
     const auto text = read_text(*path, "check --config.file");
     if (!text) {
         return tl::unexpected(text.error());
     }
-    return parse_config(*text, path->string());
+    return parse_config(*text, path->string(), names);
 }
 
 }  // namespace holdfast::daemon

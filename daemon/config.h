@@ -78,18 +78,27 @@ struct Config {
     AlertingConfig alerting;
 };
 
+/// Which signals rules, load and jobs may name.
+enum class SignalNames {
+    known,  ///< those that are defined; any where something is scraped
+    any,    ///< also what nobody defined: the metrics of a recording
+};
+
 /// What is not in the file itself, but a configuration may speak of.
 struct ConfigSurroundings {
     std::filesystem::path folder;           ///< where relative paths of a tls_config start
     std::set<std::string> scraped_signals;  ///< that are there beside those of `collectors.scrape`
+    SignalNames names = SignalNames::known;
 };
 
 /// Reads the keys of a configuration from `root`, which notes the mistakes.
 Config read_config(Section& root, const ConfigSurroundings& surroundings);
 /// Reads a document. Errc::config with a line `file:line:column: what` for each mistake: unknown
 /// keys with the nearest valid one, wrong types, impossible values.
-Result<Config> parse_config(const std::string& text, const std::string& file);
+Result<Config> parse_config(const std::string& text, const std::string& file,
+                            SignalNames names = SignalNames::known);
 /// The file at `path`, or the defaults without one. Errc::io when it cannot be read.
-Result<Config> load_config(const std::optional<std::filesystem::path>& path);
+Result<Config> load_config(const std::optional<std::filesystem::path>& path,
+                           SignalNames names = SignalNames::known);
 
 }  // namespace holdfast::daemon

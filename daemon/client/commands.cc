@@ -399,7 +399,7 @@ int check_page(const Context& context, const std::string& path) {
 }
 
 int check_config(const std::vector<std::string>& files) {
-    return check_files(files, daemon::load_config);
+    return check_files(files, [](const std::string& file) { return daemon::load_config(file); });
 }
 
 int check_web_config(const std::vector<std::string>& files) {

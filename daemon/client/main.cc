@@ -228,11 +228,15 @@ private:
         sub->add_option("--baseline", replay_.baseline, "CSV of the time before, may be .gz");
         sub->add_option("--after", replay_.after, "CSV of the time after, may be .gz");
         sub->add_option("--case", replay_.case_file, "case.json: step, upgrade time, metrics");
+        sub->add_option("--config", replay_.config,
+                        "holdfast's configuration: judge by its rules; default: a rule per metric");
         sub->add_option("--many", replay_.many, "a folder of cases instead");
         sub->add_option("--results", replay_.results, "folder for CASE/result.json");
         sub->add_option("--jobs", replay_.jobs, "cases at once; default: one per processor");
-        sub->add_option("--cycle", replay_.cycle, "business cycle, 7d");
-        sub->add_option("--timezone", replay_.timezone, "IANA name; default: UTC");
+        sub->add_option("--cycle", replay_.cycle,
+                        "business cycle, 7d; default: of the configuration");
+        sub->add_option("--timezone", replay_.timezone,
+                        "IANA name; default: of the configuration, or UTC");
         sub->add_option("--upgrade", replay_.upgrade,
                         "an upgrade from the store instead, compared with what is stored");
         sub->add_option("--storage.path", replay_.storage_path,

@@ -13,7 +13,9 @@
 #include "daemon/client/offline.h"
 #include "daemon/client/output.h"
 #include "daemon/client/replay_data.h"
+#include "daemon/client/replay_rules.h"
 #include "daemon/client/replay_upgrade.h"
+#include "daemon/config.h"
 #include "daemon/quantities.h"
 #include "model/names.h"
 #include "rules/judging/reasons.h"
@@ -82,27 +84,50 @@ Result<ReplayData> load(const CaseFiles& files, const ReplayOptions& options) {
     return prepare_replay(*baseline, *after, *wanted, options);
 }
 
+std::vector<EnsembleAlert> by_time(std::vector<EnsembleAlert> alerts,
+                                   const std::vector<EnsembleAlert>& more) {
+    alerts.insert(alerts.end(), more.begin(), more.end());
+    std::stable_sort(alerts.begin(), alerts.end(),
+                     [](const auto& a, const auto& b) { return a.at < b.at; });
+    return alerts;
+}
+
+std::vector<std::string> rule_names(const ReplayData& data) {
+    std::vector<std::string> out;
+    for (const auto& rule : data.rules) {
+        out.push_back(rule ? rule->name : std::string{});
+    }
+    return out;
+}
+
 Replayed judge(const ReplayData& data, unsigned threads) {
     rules::EnsembleWatch watch{
         rules::learn_ensemble(data.plan, data.signals, data.history, with_threads(threads))};
+    RuleWatch rules{data};
     std::vector<Cell> row(data.signals.size());
     const auto cells = data.after.empty() ? 0 : data.after.front().size();
     for (std::size_t k = 0; k < cells; ++k) {
         for (std::size_t i = 0; i < row.size(); ++i) {
             row[i] = data.after[i][k];
         }
+        const auto breaches_ended = rules.take(row);
         watch.take(row);
+        for (const auto signal : breaches_ended) {
+            watch.restart_proof(signal);
+        }
     }
     watch.finish();
-    const auto alerts = watch.alerts();
-    const auto judged = watch.judged();
+    const auto alerts = by_time(watch.alerts(), rules.alerts());
+    auto judged = watch.judged();
     std::vector<std::string> reasons;
     for (std::size_t i = 0; i < judged.size(); ++i) {
         reasons.push_back(
             rules::evidence_of(data.signals[i], judged[i], data.plan, watch.now()).reason);
     }
-    return {std::string{replay_verdict(data.signals, alerts, judged)}, alerts.size(),
-            as_json(replay_result(data.signals, alerts, judged, reasons))};
+    rules.judge(judged, reasons);
+    const auto signals = rules.demanded(judged);
+    return {std::string{replay_verdict(signals, alerts, judged)}, alerts.size(),
+            as_json(replay_result(signals, alerts, judged, reasons, rule_names(data)))};
 }
 
 Result<Replayed> replay_case(const CaseFiles& files, const ReplayOptions& options,
@@ -219,24 +244,34 @@ int replay_many(const ReplayArguments& arguments, const ReplayOptions& options) 
 // ---- arguments
 
 Result<ReplayOptions> options_of(const ReplayArguments& arguments) {
-    ReplayOptions out{.cycle = {}, .timezone = arguments.timezone};
+    ReplayOptions out{.cycle = {}, .timezone = arguments.timezone, .config = {}};
+    if (!arguments.config.empty()) {
+        auto config = daemon::load_config(arguments.config, daemon::SignalNames::any);
+        if (!config) {
+            return tl::unexpected(config.error());
+        }
+        out.cycle = config->upgrades.cycle;
+        out.timezone = arguments.timezone.empty() ? config->upgrades.timezone : arguments.timezone;
+        out.config = std::make_shared<const daemon::Config>(std::move(*config));
+    }
     if (!arguments.cycle.empty()) {
         const auto cycle = daemon::parse_duration(arguments.cycle);
         if (!cycle) {
             return tl::unexpected(cycle.error().while_doing("--cycle"));
         }
-        if (*cycle < std::chrono::hours{1}) {
-            return failure(Errc::invalid, "--cycle: {} is too short, replay needs 1h or more",
-                           arguments.cycle);
-        }
         out.cycle = *cycle;
+    }
+    if (out.cycle && *out.cycle < std::chrono::hours{1}) {
+        return failure(Errc::invalid, "{}: {} is too short, replay needs 1h or more",
+                       arguments.cycle.empty() ? arguments.config + ": upgrades.cycle" : "--cycle",
+                       daemon::format_duration(*out.cycle));
     }
     return out;
 }
 
 bool of_cases(const ReplayArguments& a) {
     return !(a.baseline.empty() && a.after.empty() && a.case_file.empty() && a.many.empty() &&
-             a.results.empty() && a.cycle.empty() && a.timezone.empty());
+             a.results.empty() && a.config.empty() && a.cycle.empty() && a.timezone.empty());
 }
 
 Result<void> check(const ReplayArguments& a) {
@@ -322,14 +357,24 @@ std::string_view replay_verdict(const std::vector<EnsembleSignal>& signals,
 json::object replay_result(const std::vector<EnsembleSignal>& signals,
                            const std::vector<EnsembleAlert>& alerts,
                            const std::vector<EnsembleJudged>& judged,
-                           const std::vector<std::string>& reasons) {
+                           const std::vector<std::string>& reasons,
+                           const std::vector<std::string>& rules) {
+    const auto with_rule = [&rules](json::object out, std::size_t signal) {
+        if (signal < rules.size()) {
+            out["rule"] = rules[signal];
+        }
+        return out;
+    };
     json::array alerts_out;
     for (const auto& alert : alerts) {
-        alerts_out.push_back(alert_json(alert, signals.at(alert.signal)));
+        alerts_out.push_back(with_rule(alert_json(alert, signals.at(alert.signal)), alert.signal));
     }
     json::array metrics_out;
     for (std::size_t i = 0; i < judged.size(); ++i) {
-        metrics_out.push_back(judged_json(judged[i], signals.at(i), reasons.at(i)));
+        if (signals.at(i).judged) {
+            metrics_out.push_back(
+                with_rule(judged_json(judged[i], signals.at(i), reasons.at(i)), i));
+        }
     }
     return {{"verdict", replay_verdict(signals, alerts, judged)},
             {"alerts", std::move(alerts_out)},

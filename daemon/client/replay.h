@@ -14,10 +14,11 @@ struct ReplayArguments {
     std::string baseline;   ///< CSV of the time before, see read_recording()
     std::string after;      ///< CSV of the time after
     std::string case_file;  ///< case.json
-    std::string output;   ///< of one case; absent or `-`: standard output; of an upgrade: or format
-    std::string many;     ///< folder with a folder per case: baseline.csv, after.csv, case.json
-    std::string results;  ///< folder that gets CASE/result.json
-    std::string cycle;    ///< `7d`
+    std::string config;  ///< a configuration, whose rules are judged; absent: see ensemble_signal()
+    std::string output;  ///< of one case; absent or `-`: standard output; of an upgrade: or format
+    std::string many;    ///< folder with a folder per case: baseline.csv, after.csv, case.json
+    std::string results;            ///< folder that gets CASE/result.json
+    std::string cycle;              ///< `7d`
     std::string timezone;           ///< IANA name; absent: UTC
     std::string upgrade;            ///< id: see replay_upgrade()
     std::string storage_path;       ///< of the upgrade, as ReplayUpgradeArguments
@@ -40,10 +41,12 @@ std::string_view replay_verdict(const std::vector<rules::EnsembleSignal>& signal
                                 const std::vector<rules::EnsembleJudged>& judged);
 
 /// result.json: `verdict`, `alerts` and `metrics`; times in seconds, numbers that are none null.
-/// `reasons`: one per signal.
+/// `reasons`: one per signal. `rules`: names by signal, said of each where there are any. Signals
+/// that only explain others are left out.
 boost::json::object replay_result(const std::vector<rules::EnsembleSignal>& signals,
                                   const std::vector<rules::EnsembleAlert>& alerts,
                                   const std::vector<rules::EnsembleJudged>& judged,
-                                  const std::vector<std::string>& reasons);
+                                  const std::vector<std::string>& reasons,
+                                  const std::vector<std::string>& rules = {});
 
 }  // namespace holdfast::client

@@ -16,9 +16,12 @@
 #include <set>
 #include <unordered_map>
 
+#include "daemon/client/replay_rules.h"
+#include "daemon/config.h"
 #include "daemon/quantities.h"
 #include "daemon/timezone.h"
 #include "model/names.h"
+#include "rules/excluded_time.h"
 
 namespace holdfast::client {
 namespace fs = std::filesystem;
@@ -569,7 +572,8 @@ const RecordedSeries* series_of(const SeriesByName& known, std::string_view metr
 
 using BothSeries = std::array<const RecordedSeries*, 2>;  // nullptr: not in that file
 
-Cells cells_of(const BothSeries& both, const Grid& grid, const CellRange& range) {
+Cells cells_of(const BothSeries& both, const Grid& grid, const CellRange& range,
+               const rules::ExcludedTime& excluded) {
     Cells out(static_cast<std::size_t>(range.size()));
     for (const auto* series : both) {
         if (series == nullptr) {
@@ -577,7 +581,7 @@ Cells cells_of(const BothSeries& both, const Grid& grid, const CellRange& range)
         }
         for (const auto& sample : series->samples) {
             const auto k = grid.index(sample.at);
-            if (k >= range.first && k < range.last) {
+            if (k >= range.first && k < range.last && !excluded.contains(sample.at)) {
                 auto& cell = out[static_cast<std::size_t>(k - range.first)];
                 cell.numerator += sample.value;
                 cell.denominator += 1;
@@ -626,12 +630,23 @@ Result<Milliseconds> step_of(const Recording& recording) {
     return std::chrono::round<std::chrono::seconds>(*step);
 }
 
-std::vector<ReplayMetric> metrics_wanted(const Recording& baseline, const ReplayCase& wanted) {
-    auto out = wanted.metrics;
-    if (out.empty()) {
+Result<std::vector<RuledMetric>> metrics_wanted(const Recording& baseline, const ReplayCase& wanted,
+                                                const ReplayOptions& options) {
+    if (!baseline.first) {
+        return failure(Errc::invalid, "the baseline has no rows");
+    }
+    if (options.config) {
+        return ruled_metrics(baseline, wanted, *options.config);
+    }
+    auto metrics = wanted.metrics;
+    if (metrics.empty()) {
         for (const auto& series : baseline.series) {
-            out.push_back(guess_metric(series.metric));
+            metrics.push_back(guess_metric(series.metric));
         }
+    }
+    std::vector<RuledMetric> out;
+    for (const auto& metric : metrics) {
+        out.push_back({metric.name, std::nullopt, ensemble_signal(metric)});
     }
     return out;
 }
@@ -667,12 +682,12 @@ Result<Milliseconds> cell_of(const Recording& baseline, const ReplayCase& wanted
     return step ? Result<Milliseconds>{std::max(*step, cell_min)} : step;
 }
 
-std::vector<BothSeries> recorded_of(const std::vector<ReplayMetric>& metrics,
+std::vector<BothSeries> recorded_of(const std::vector<RuledMetric>& metrics,
                                     const SeriesByName& before, const SeriesByName& after) {
     std::vector<BothSeries> out;
     out.reserve(metrics.size());
     for (const auto& metric : metrics) {
-        out.push_back({series_of(before, metric.name), series_of(after, metric.name)});
+        out.push_back({series_of(before, metric.metric), series_of(after, metric.metric)});
     }
     return out;
 }
@@ -687,7 +702,7 @@ Result<std::int64_t> history_begin(const std::vector<BothSeries>& recorded, cons
     return grid.index(*begin);
 }
 
-Result<ReplayData> on_grid(const std::vector<ReplayMetric>& metrics,
+Result<ReplayData> on_grid(std::vector<RuledMetric> metrics,
                            const std::vector<BothSeries>& recorded, const Course& course,
                            const ReplayOptions& options) {
     const auto& grid = course.grid;
@@ -710,6 +725,11 @@ Result<ReplayData> on_grid(const std::vector<ReplayMetric>& metrics,
                 .warmup = warmup,
                 .offsets = {},
                 .levels = {}};
+    if (options.config) {
+        out.plan.levels = options.config->levels;
+        out.plan.warmup =
+            options.config->upgrades.warmup.value_or(std::min(warmup, out.plan.cycle / 96));
+    }
     if (!options.timezone.empty()) {
         auto offsets =
             daemon::utc_offsets(options.timezone, {out.plan.begin, out.plan.planned_end});
@@ -718,10 +738,16 @@ Result<ReplayData> on_grid(const std::vector<ReplayMetric>& metrics,
         }
         out.plan.offsets = std::move(*offsets);
     }
+    const rules::ExcludedTime nothing{{}};
+    const rules::ExcludedTime excluded{options.config ? options.config->upgrades.exclude
+                                                      : std::vector<Exclusion>{}};
     for (std::size_t i = 0; i < metrics.size(); ++i) {
-        out.signals.push_back(ensemble_signal(metrics[i]));
-        out.history.push_back(cells_of(recorded[i], grid, history));
-        out.after.push_back(cells_of(recorded[i], grid, watch));
+        out.history.push_back(cells_of(recorded[i], grid, history, excluded));
+        out.after.push_back(cells_of(recorded[i], grid, watch, nothing));
+        out.signals.push_back(std::move(metrics[i].signal));
+        if (options.config) {
+            out.rules.push_back(std::move(metrics[i].rule));
+        }
     }
     return out;
 }
@@ -820,9 +846,9 @@ rules::EnsembleSignal ensemble_signal(const ReplayMetric& metric) {
 
 Result<ReplayData> prepare_replay(const Recording& baseline, const Recording& after,
                                   const ReplayCase& wanted, const ReplayOptions& options) {
-    const auto metrics = metrics_wanted(baseline, wanted);
-    if (metrics.empty() || !baseline.first) {
-        return failure(Errc::invalid, "the baseline has no rows");
+    auto metrics = metrics_wanted(baseline, wanted, options);
+    if (!metrics) {
+        return tl::unexpected(metrics.error());
     }
     if (!after.first) {
         return failure(Errc::invalid, "the after file has no rows");
@@ -832,7 +858,7 @@ Result<ReplayData> prepare_replay(const Recording& baseline, const Recording& af
         return tl::unexpected(cell.error());
     }
     const Grid grid{wanted.upgrade_at.value_or(*after.first), *cell};
-    const auto recorded = recorded_of(metrics, by_name(baseline), by_name(after));
+    const auto recorded = recorded_of(*metrics, by_name(baseline), by_name(after));
     const auto begin = history_begin(recorded, grid);
     if (!begin) {
         return tl::unexpected(begin.error());
@@ -842,27 +868,32 @@ Result<ReplayData> prepare_replay(const Recording& baseline, const Recording& af
         return failure(Errc::invalid, "no rows from the upgrade at {} on; the last is of {}",
                        daemon::format_time(grid.anchor), daemon::format_time(last));
     }
-    return on_grid(metrics, recorded, {grid, *begin, 0, grid.index(last) + 1}, options);
+    auto out =
+        on_grid(std::move(*metrics), recorded, {grid, *begin, 0, grid.index(last) + 1}, options);
+    if (out && options.config) {
+        out->unseen_jobs = unseen_jobs(after, grid.anchor, options.config->upgrades.jobs);
+    }
+    return out;
 }
 
 Result<ReplayData> prepare_baseline(const Recording& baseline, const ReplayCase& wanted,
                                     const ReplayOptions& options) {
-    const auto metrics = metrics_wanted(baseline, wanted);
-    if (metrics.empty() || !baseline.first) {
-        return failure(Errc::invalid, "the baseline has no rows");
+    auto metrics = metrics_wanted(baseline, wanted, options);
+    if (!metrics) {
+        return tl::unexpected(metrics.error());
     }
     const auto cell = cell_of(baseline, wanted);
     if (!cell) {
         return tl::unexpected(cell.error());
     }
     const Grid grid{wanted.upgrade_at.value_or(*baseline.last + *cell), *cell};
-    const auto recorded = recorded_of(metrics, by_name(baseline), {});
+    const auto recorded = recorded_of(*metrics, by_name(baseline), {});
     const auto begin = history_begin(recorded, grid);
     if (!begin) {
         return tl::unexpected(begin.error());
     }
     const auto end = std::min<std::int64_t>(0, grid.index(*baseline.last) + 1);
-    return on_grid(metrics, recorded, {grid, *begin, end, end}, options);
+    return on_grid(std::move(*metrics), recorded, {grid, *begin, end, end}, options);
 }
 
 }  // namespace holdfast::client

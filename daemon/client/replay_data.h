@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,10 @@
 #include "model/signal.h"
 #include "model/time.h"
 #include "rules/judging/ensemble.h"
+
+namespace holdfast::daemon {
+struct Config;
+}
 
 namespace holdfast::client {
 
@@ -93,6 +98,9 @@ rules::EnsembleSignal ensemble_signal(const ReplayMetric& metric);
 struct ReplayOptions {
     std::optional<Milliseconds> cycle;  ///< absent: 7 d from a baseline of 14 d on, else 1 d
     std::string timezone;               ///< IANA name; empty is UTC
+    /// Whose rules are judged (replay_rules.h), with its levels, warm-up, jobs and exclusions;
+    /// null: a rule for every metric.
+    std::shared_ptr<const daemon::Config> config;
 };
 
 /// A case as the engine takes it.
@@ -101,6 +109,10 @@ struct ReplayData {
     std::vector<rules::EnsembleSignal> signals;
     std::vector<Cells> history;  ///< by signal: plan.begin to plan.upgrade
     std::vector<Cells> after;    ///< by signal: plan.upgrade to plan.planned_end
+    /// By signal what the configuration demands, nothing where it only explains others. Empty
+    /// without one.
+    std::vector<std::optional<Rule>> rules;
+    std::vector<std::string> unseen_jobs;  ///< of the configuration
 };
 
 /// Puts both recordings onto one grid of cells. A cell is the step, at least 30 s, and one begins
