@@ -112,8 +112,15 @@ private:
             seen = seen || is_there(c);
         }
         if (seen) {
-            s.events.emplace(bad, Grid{m_.plan.begin, m_.plan.cell, cells_}, m_.rhythm,
-                             m_.watch_cells, s.signal.tolerated, s.signal.margin);
+            EventsModel events{bad,
+                               Grid{m_.plan.begin, m_.plan.cell, cells_},
+                               m_.rhythm,
+                               m_.watch_cells,
+                               s.signal.tolerated,
+                               s.signal.margin};
+            if (events.are_few()) {
+                s.events.emplace(std::move(events));
+            }
         }
     }
     /// Puts a signal's cells onto its scale.

@@ -21,13 +21,21 @@ public:
     EventsModel(const Cells& history, const Grid& grid, const Rhythm& rhythm,
                 std::size_t watch_cells, const Allowance& tolerated, const Allowance& margin);
 
+    /// Whether they are few: less than one a minute of a day. More are a level, whose noise is
+    /// known from windows of every length.
+    bool are_few() const { return few_; }
     /// Expected bad events of a cell with so many events in all, `tolerated` included.
     double expected(Timestamp at, double all) const;
     double usual(Timestamp at) const;  ///< rate
     std::size_t restart_cells() const { return restart_cells_; }
+    /// What evidence is multiplied by, at most 1: as if the history's own days had shown no more of
+    /// it than chance does.
+    double trust() const { return trust_; }
 
 private:
     friend class EventsWatch;
+    double trust_of(const Cells& history, const Grid& grid) const;
+
     Rhythm rhythm_;
     std::vector<double> rates_;  ///< by hour of the day
     Allowance tolerated_;
@@ -38,7 +46,9 @@ private:
     double restart_dispersion_ = 1;
     double shape_ = 1;
     std::size_t restart_cells_ = 1;
-    double restarts_ = 1;  ///< in the planned watch
+    double days_ = 1;  ///< of the planned watch
+    double trust_ = 1;
+    bool few_ = true;
 };
 
 class EventsWatch {
@@ -56,6 +66,9 @@ public:
     /// Over the window since the start and those restarted each hour, the youngest day of them. A
     /// window speaks only while its last quarter is still half as bad.
     Found look() const;
+    /// The same of restarted windows alone, unpriced: the history's own days are measured by it.
+    /// `youngest`: of the one that began with this hour.
+    double unpriced(bool youngest) const;
 
 private:
     struct Sums {
@@ -63,7 +76,10 @@ private:
         double cells = 0;  ///< with a bad event
     };
     Sums between(std::size_t first, std::size_t last) const;
-    void weigh(std::size_t first, double dispersion, double price, Found& best) const;
+    /// Evidence of the window from `first` on, unpriced; 0 where it does not speak.
+    Found weigh(std::size_t first, double dispersion) const;
+    template <class Visit>
+    void restarted(const Visit& visit) const;
 
     const EventsModel* model_;
     std::vector<Sums> before_{{}};  ///< of all cells before a cell
