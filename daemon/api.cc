@@ -120,6 +120,20 @@ json::value baseline_summary(const Baseline& baseline) {
     return out;
 }
 
+json::value placebo_state_json(const PlaceboState& state) {
+    json::object out{{"status", state.result ? "done" : "running"},
+                     {"since", format_time(state.since)},
+                     {"since_ms", state.since.time_since_epoch().count()},
+                     {"watch", format_duration(state.watch)},
+                     {"watch_ms", state.watch.count()}};
+    if (state.result) {
+        out["result"] = *state.result;
+    } else {
+        out["progress_ratio"] = state.progress_ratio;
+    }
+    return out;
+}
+
 /// Fields of a request's JSON body: read by name, a wrong type or an unknown name is refused.
 class Body {
 public:
@@ -207,6 +221,10 @@ private:
 std::string query_value(const ServerRequest& request, const char* name) {
     const auto found = request.query.find(name);
     return found == request.query.end() ? std::string{} : found->second;
+}
+
+ServerResponse no_such_baseline(const std::string& id) {
+    return error(404, fmt::format("no baseline {}; see 'holdfast baseline list'", id));
 }
 
 /// Head and tail of `a/b/c`: ("a", "b/c").
@@ -303,16 +321,28 @@ asio::awaitable<ServerResponse> Api::get(ServerRequest request, std::string path
         co_return co_await query_series(std::move(request));
     }
     if (head == "baselines" && !tail.empty()) {
-        const auto baseline = deps_.upgrades.baseline(tail);
-        if (!baseline) {
-            co_return error(404, fmt::format("no baseline {}; see 'holdfast baseline list'", tail));
-        }
-        co_return success(api_json(*baseline));
+        co_return get_baseline(request, tail);
     }
     if (head == "status") {
         co_return status(tail);
     }
     co_return list(path);
+}
+
+ServerResponse Api::get_baseline(const ServerRequest& request, const std::string& path) const {
+    const auto [id, what] = split(path);
+    const auto baseline = deps_.upgrades.baseline(id);
+    if (!baseline) {
+        return no_such_baseline(id);
+    }
+    if (what.empty()) {
+        return success(api_json(*baseline));
+    }
+    if (what != "placebo") {
+        return no_such_path(request.path);
+    }
+    const auto state = deps_.placebos.find(id);
+    return state ? success(placebo_state_json(*state)) : failed(state.error());
 }
 
 ServerResponse Api::list_upgrades(const ServerRequest& request) const {
@@ -554,6 +584,9 @@ asio::awaitable<ServerResponse> Api::post(ServerRequest request, std::string pat
     if (path == "baselines") {
         co_return co_await take_baseline(std::move(request));
     }
+    if (const auto [id, what] = split(tail); head == "baselines" && what == "placebo") {
+        co_return ask_placebo(request, id);
+    }
     if (path == "alerts/test") {
         const auto tested = co_await deps_.alerting.test();
         co_return tested ? success(json::object{{"alertmanagers", deps_.alerting.alertmanagers()}})
@@ -641,6 +674,25 @@ asio::awaitable<ServerResponse> Api::take_baseline(ServerRequest request) {
     }
     auto taken = co_await deps_.upgrades.take_baseline(range, cycle, std::move(timezone));
     co_return taken ? success(baseline_summary(*taken), 201) : failed(taken.error());
+}
+
+ServerResponse Api::ask_placebo(const ServerRequest& request, const std::string& id) {
+    Body body{request.body};
+    const auto watch = body.duration("watch");
+    if (const auto problem = body.problem(); !problem.empty()) {
+        return error(400, fmt::format("placebo of baseline {}: {}", id, problem));
+    }
+    const auto baseline = deps_.upgrades.baseline(id);
+    if (!baseline) {
+        return no_such_baseline(id);
+    }
+    const auto state = deps_.placebos.ask(baseline, watch);
+    if (!state) {
+        return failed(state.error());
+    }
+    auto response = success(placebo_state_json(*state), state->result ? 200 : 202);
+    response.headers.emplace_back("Location", fmt::format("/api/v1/baselines/{}/placebo", id));
+    return response;
 }
 
 }  // namespace holdfast::daemon

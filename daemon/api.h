@@ -10,6 +10,7 @@
 #include "daemon/http_server.h"
 #include "daemon/live_board.h"
 #include "daemon/live_signals.h"
+#include "daemon/placebos.h"
 #include "daemon/upgrades.h"
 #include "storage/store.h"
 
@@ -31,6 +32,7 @@ public:
     struct Deps {
         Clock& clock;
         Upgrades& upgrades;
+        Placebos& placebos;
         Alerting& alerting;
         Collecting& collecting;
         LiveBoard& board;
@@ -63,6 +65,8 @@ private:
     boost::asio::awaitable<ServerResponse> start_upgrade(ServerRequest request);
     boost::asio::awaitable<ServerResponse> take_baseline(ServerRequest request);
     boost::asio::awaitable<ServerResponse> query_series(ServerRequest request);
+    ServerResponse get_baseline(const ServerRequest& request, const std::string& path) const;
+    ServerResponse ask_placebo(const ServerRequest& request, const std::string& id);
     ServerResponse list_upgrades(const ServerRequest& request) const;
     ServerResponse status(const std::string& what) const;
     ServerResponse list(const std::string& path) const;

@@ -23,6 +23,7 @@
 #include "daemon/http_server.h"
 #include "daemon/live_board.h"
 #include "daemon/live_signals.h"
+#include "daemon/placebos.h"
 #include "daemon/recorder.h"
 #include "daemon/run_until_one_ends.h"
 #include "daemon/self_metrics.h"
@@ -80,9 +81,10 @@ public:
           upgrades_{{clock_, *samples_, *records_, record_pool_, work_pool_, judge_pool_, alerting_,
                      metrics_},
                     io_.get_executor()},
+          placebos_{{clock_, *records_, placebo_pool_}, io_.get_executor()},
           collecting_{clock_, queue_, metrics_},
-          api_{{clock_, upgrades_, alerting_, collecting_, board_, signals_, metrics_, *samples_,
-                read_pool_}},
+          api_{{clock_, upgrades_, placebos_, alerting_, collecting_, board_, signals_, metrics_,
+                *samples_, read_pool_}},
           access_{clock_, metrics_, std::move(secrets), bcrypt_matches} {}
 
     Result<void> run();
@@ -117,8 +119,9 @@ private:
     asio::thread_pool sample_pool_{1};
     asio::thread_pool record_pool_{1};
     asio::thread_pool work_pool_{2};
-    asio::thread_pool judge_pool_{1};  // pages wait for nothing that burns or reads
-    asio::thread_pool read_pool_{1};   // what the API reads from the disk, one at a time
+    asio::thread_pool judge_pool_{1};    // pages wait for nothing that burns or reads
+    asio::thread_pool read_pool_{1};     // what the API reads from the disk, one at a time
+    asio::thread_pool placebo_pool_{1};  // minutes at the lowest priority, which stays with it
     SelfMetrics metrics_ = SelfMetrics::make();
     collectors::DetachedCalls calls_{detached_calls_max};
     collectors::Resolver resolver_{calls_};
@@ -129,6 +132,7 @@ private:
     Recorder recorder_;
     Alerting alerting_;
     Upgrades upgrades_;
+    Placebos placebos_;
     Collecting collecting_;
     Api api_;
     WebAccess access_;
@@ -142,6 +146,7 @@ void Service::configure() {
     access_.configure(web_config_);
     signals_.configure(config_->signals);
     upgrades_.configure(config_);
+    placebos_.configure(config_);
     alerting_.configure(config_->alerting, external_url_);
     api_.set_config(config_, text_of(options_.config_file));
     metrics_.config_last_reload_successful.Set(1);
@@ -202,6 +207,7 @@ asio::awaitable<void> Service::until_stopped() {
     spdlog::info("stopping signal={}", signal);
     api_.set_not_ready("stopping");
     upgrades_.stop();
+    placebos_.stop();
 }
 
 asio::awaitable<void> Service::reload_on_hangup() {
@@ -236,6 +242,7 @@ asio::awaitable<void> Service::work() {
     running.push_back(collecting_.run(std::move(*tasks)));
     running.push_back(upgrades_.prepare_forever());
     running.push_back(upgrades_.evaluate_forever());
+    running.push_back(placebos_.work_forever());
     running.push_back(alerting_.send_forever());
     running.push_back(keep_retention());
     co_await run_until_one_ends(std::move(running));
@@ -264,6 +271,7 @@ asio::awaitable<void> Service::produce() {
     running.push_back(work());
     co_await run_until_one_ends(std::move(running));
     upgrades_.stop();
+    placebos_.stop();
     samples_->give_up_waiting();
     storage::Row none;
     co_await queue_.async_send(asio::error::eof, std::move(none), asio::use_awaitable);

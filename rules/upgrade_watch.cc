@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "rules/bound_signals.h"
 #include "rules/judging/reasons.h"
 #include "rules/words.h"
 
@@ -17,8 +18,7 @@ constexpr auto silence_min = std::chrono::seconds{15};
 constexpr int silence_steps = 10;
 
 Timestamp history_end(const BaselineHistory& history) {
-    const auto cells = history.signals.empty() ? 0 : history.signals.front().size();
-    return history.begin + history.cell * static_cast<std::int64_t>(cells);
+    return history.begin + history.cell * static_cast<std::int64_t>(history.signals.front().size());
 }
 
 /// Puts the cells before the upgrade: what lies between is missing. Cells of a baseline of long ago
@@ -98,68 +98,23 @@ UpgradeWatch::UpgradeWatch(const Upgrade& upgrade, const Baseline& baseline,
       deriver_{upgrade.signals},
       jobs_seen_(upgrade.jobs.size(), false) {
     upgrade_.judgements.clear();
-    struct Pair {
-        std::optional<Rule> rule;
-        SignalId signal;
-        std::optional<std::size_t> known;  ///< place in the baseline
-    };
-    const auto is_load = [&](const SignalId& id) {
-        return std::any_of(upgrade.signals.begin(), upgrade.signals.end(),
-                           [&](const auto& d) { return d.load && d.name == id.name; }) ||
-               std::find(upgrade.load.begin(), upgrade.load.end(), id.name) != upgrade.load.end();
-    };
-    std::vector<Pair> pairs;
-    std::vector<bool> ruled(baseline.signals.size(), false);
-    for (const auto& rule : upgrade.rules) {
-        const auto before = pairs.size();
-        for (std::size_t k = 0; k < baseline.signals.size(); ++k) {
-            if (matches(rule.signal, rule.match, baseline.signals[k].signal)) {
-                pairs.push_back({rule, baseline.signals[k].signal, k});
-                ruled[k] = true;
-            }
-        }
-        if (pairs.size() == before && !rule.implicit) {
-            pairs.push_back({rule, {rule.signal, rule.match}, std::nullopt});
-        }
-    }
-    for (std::size_t k = 0; k < baseline.signals.size(); ++k) {
-        if (!ruled[k] && is_load(baseline.signals[k].signal)) {
-            pairs.push_back({std::nullopt, baseline.signals[k].signal, k});
-        }
-    }
     put_before(history, begin_, upgrade.cycle, baseline.offsets);
     plan_.begin = history.begin;
-    std::vector<EnsembleSignal> signals;
-    std::vector<Cells> cells;
-    entries_.reserve(pairs.size());
-    for (auto& pair : pairs) {
-        const bool learnt = pair.known && *pair.known < history.signals.size();
-        const auto kind = pair.known ? baseline.signals[*pair.known].kind : Kind::gauge;
-        auto& e = entries_.emplace_back(pair.rule, pair.signal,
-                                        CellSeries{kind, begin_, cell_, cells_max});
-        if (pair.known) {
-            e.baseline = baseline.signals[*pair.known];
-        }
-        if (!learnt) {
-            continue;
-        }
-        e.place = signals.size();
-        const auto rule = pair.rule.value_or(Rule{.worse = Direction::both});
-        signals.push_back({.name = to_string(pair.signal),
-                           .kind = kind,
-                           .worse = rule.worse,
-                           .is_load = is_load(pair.signal),
-                           .is_errors = kind == Kind::ratio || kind == Kind::count,
-                           .required = rule.required,
-                           .judged = pair.rule.has_value(),
-                           .tolerated = rule.tolerated,
-                           .margin = rule.margin});
-        cells.push_back(history.signals[*pair.known]);
+    auto made = bind_signals(upgrade.rules, upgrade.signals, upgrade.load, baseline, history);
+    entries_.reserve(made.bound.size());
+    for (auto& bound : made.bound) {
+        const auto* const known =
+            bound.in_baseline ? &baseline.signals[*bound.in_baseline] : nullptr;
+        auto& e = entries_.emplace_back(
+            std::move(bound.rule), std::move(bound.signal),
+            CellSeries{known != nullptr ? known->kind : Kind::gauge, begin_, cell_, cells_max});
+        e.baseline = known != nullptr ? *known : SignalBaseline{};
+        e.place = bound.in_ensemble;
     }
     history = {};
-    if (!signals.empty() && !cells.front().empty()) {
-        watch_ = std::make_unique<EnsembleWatch>(
-            learn_ensemble(plan_, std::move(signals), cells, for_each));
+    if (!made.signals.empty() && !made.cells.front().empty()) {
+        auto model = learn_ensemble(plan_, std::move(made.signals), made.cells, for_each);
+        watch_ = model ? std::make_unique<EnsembleWatch>(std::move(model)) : nullptr;
     }
     judge_cells();
 }

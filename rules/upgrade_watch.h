@@ -62,7 +62,7 @@ private:
     std::vector<Entry> entries_;                       ///< those with a rule first
     std::vector<std::vector<std::size_t>> by_signal_;  ///< entries of each of the deriver's signals
     std::vector<bool> jobs_seen_;
-    std::unique_ptr<EnsembleWatch> watch_;  ///< null: no signal has a baseline
+    std::unique_ptr<EnsembleWatch> watch_;  ///< null: no signal has a baseline, or nobody waits
     std::size_t cells_taken_ = 0;
     std::vector<Judged> of_cells_;  ///< what the cells say, by rule
     std::vector<Judged> judged_;

@@ -69,7 +69,8 @@ public:
 };
 
 /// Upgrades with their events, baselines and alerts. Every write is on the disk, synced, before the
-/// call returns. Called from one thread. Errors: Errc::io, corrupt, not_found.
+/// call returns. baseline_history() comes from any thread, all others from one. Errors: Errc::io,
+/// corrupt, not_found.
 class RecordStore {
 public:
     virtual ~RecordStore() = default;

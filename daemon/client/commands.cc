@@ -1,5 +1,7 @@
 #include "daemon/client/commands.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -7,9 +9,11 @@
 #include <boost/asio/use_future.hpp>
 #include <chrono>
 #include <iostream>
+#include <thread>
 
 #include "collectors/metrics.h"
 #include "daemon/client/offline.h"
+#include "daemon/client/placebo.h"
 #include "daemon/collecting.h"
 #include "daemon/exposition.h"
 #include "daemon/quantities.h"
@@ -22,6 +26,8 @@ namespace json = boost::json;
 namespace {
 
 constexpr Milliseconds long_poll{30'000};
+constexpr Milliseconds first_poll{100};  // of what takes seconds to minutes; then twice as long
+constexpr Milliseconds slowest_poll{1000};
 
 int complain(const Error& error) {
     std::cerr << "holdfast: " << error.message() << '\n';
@@ -111,6 +117,26 @@ int exit_for(const std::string& phase, const std::string& verdict) {
     }
     return verdict == "blocked" ? Exit::blocked : Exit::still_watching;
 }
+
+/// One line that is written over, for people who wait; pipelines see nothing.
+class ProgressLine {
+public:
+    ProgressLine() = default;
+    ~ProgressLine() { write({}); }
+    ProgressLine(const ProgressLine&) = delete;
+    ProgressLine& operator=(const ProgressLine&) = delete;
+
+    void write(const std::string& text) {
+        if (is_terminal_ && text != shown_) {
+            std::cerr << "\r\x1b[K" << text << std::flush;
+            shown_ = text;
+        }
+    }
+
+private:
+    bool is_terminal_ = ::isatty(STDERR_FILENO) == 1;
+    std::string shown_;
+};
 
 void print_verdict(const Context& context, const json::value& data) {
     print(
@@ -325,6 +351,45 @@ int baseline_show(const Context& context, const std::string& id) {
                                                 {"SEASONS", "level"},
                                                 {"MIN", "minimum"},
                                                 {"MAX", "maximum"}}));
+    return Exit::ok;
+}
+
+int baseline_placebo(const Context& context, const std::string& id, const std::string& watch) {
+    const auto connection = context.connect();
+    const auto path = fmt::format("/api/v1/baselines/{}/placebo", percent_encoded(id));
+    json::object body;
+    if (!watch.empty()) {
+        body["watch"] = watch;
+    }
+    auto answer = connection.post(path, body);
+    ProgressLine line;
+    std::string since;
+    for (auto pause = first_poll;; pause = std::min(2 * pause, slowest_poll)) {
+        if (!answer) {
+            line.write({});
+            return complain(answer.error());
+        }
+        if (answer->status != 200 && answer->status != 202) {
+            line.write({});
+            return refused(*answer);
+        }
+        since = since.empty() ? text_at(answer->data, "since_ms") : since;
+        if (text_at(answer->data, "since_ms") != since) {
+            line.write({});
+            std::cerr << "holdfast: another placebo of " << id
+                      << " took the place of this one; ask again\n";
+            return Exit::usage_or_internal;
+        }
+        if (text_at(answer->data, "status") == "done") {
+            break;
+        }
+        const double done = answer->data.at("progress_ratio").to_number<double>();
+        line.write(fmt::format("placebo of {}: {:.0f} %", id, 100 * done));
+        std::this_thread::sleep_for(pause);
+        answer = connection.get(path);
+    }
+    line.write({});
+    std::cout << placebo_text(answer->data.at("result").as_object(), context.format);
     return Exit::ok;
 }
 

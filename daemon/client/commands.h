@@ -41,6 +41,10 @@ int baseline_take(const Context& context, const std::string& range, const std::s
 int baseline_list(const Context& context);
 int baseline_show(const Context& context, const std::string& id);
 
+/// Asks for the placebo of a stored baseline and waits for it; `watch` empty: the daemon's default.
+/// How far it is is said on stderr where that is a terminal.
+int baseline_placebo(const Context& context, const std::string& id, const std::string& watch);
+
 int rules_show(const Context& context);
 int series_list(const Context& context);
 int series_query(const Context& context, const std::string& series, const std::string& start,

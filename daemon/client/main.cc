@@ -207,17 +207,34 @@ private:
     }
 
     void add_placebo() {
-        auto* const sub =
-            verb(&app_, "placebo", "judge a recorded past as upgrades that never were", [this] {
-                placebo_.format = context_.format;
-                return placebo(placebo_);
-            });
-        sub->add_option("--baseline", placebo_.baseline, "CSV of the past, may be .gz")->required();
-        sub->add_option("--case", placebo_.case_file, "case.json: step, metrics");
-        sub->add_option("--watch", placebo_.watch, "length of a watch; default: a cycle");
-        sub->add_option("--cycle", placebo_.cycle, "business cycle, 7d");
-        sub->add_option("--timezone", placebo_.timezone, "IANA name; default: UTC");
-        sub->add_option("--jobs", placebo_.jobs, "threads; default: one per processor");
+        auto* const sub = verb(&app_, "placebo", "judge the past as upgrades that never were",
+                               [this] { return placebo_of_either(); });
+        sub->add_option("id", id_, "a baseline of the daemon, b1");
+        sub->add_option("--watch", placebo_.watch,
+                        "length of a watch; default: a cycle, at most a third of the past");
+        auto* const file =
+            sub->add_option("--baseline", placebo_.baseline,
+                            "instead, without a daemon: CSV of the past, may be .gz");
+        sub->add_option("--case", placebo_.case_file, "case.json: step, metrics")->needs(file);
+        sub->add_option("--cycle", placebo_.cycle, "business cycle, 7d")->needs(file);
+        sub->add_option("--timezone", placebo_.timezone, "IANA name; default: UTC")->needs(file);
+        sub->add_option("--jobs", placebo_.jobs, "threads; default: one per processor")
+            ->needs(file);
+    }
+
+    int placebo_of_either() {
+        if (id_.empty() == placebo_.baseline.empty()) {
+            std::cerr << "holdfast: placebo: give "
+                      << (id_.empty() ? "a baseline of the daemon (b1) or --baseline FILE"
+                                      : "either a baseline of the daemon or --baseline, not both")
+                      << '\n';
+            return Exit::usage_or_internal;
+        }
+        if (!id_.empty()) {
+            return baseline_placebo(context_, id_, placebo_.watch);
+        }
+        placebo_.format = context_.format;
+        return placebo(placebo_);
     }
 
     void add_replay() {

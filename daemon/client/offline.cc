@@ -3,40 +3,18 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <iostream>
 #include <thread>
 
 #include "daemon/client/connection.h"
-#include "model/names.h"
 
 namespace holdfast::client {
-namespace json = boost::json;
 
 int complain_offline(const Error& error) {
     std::cerr << "holdfast: " << error.message() << '\n';
     return Exit::usage_or_internal;
-}
-
-json::value number_json(double value) {
-    return std::isfinite(value) ? json::value(value) : json::value{};
-}
-
-json::value seconds_json(Milliseconds time) {
-    const auto ms = time.count();
-    return ms % 1000 == 0 ? json::value(ms / 1000) : json::value(static_cast<double>(ms) / 1000);
-}
-
-json::value seconds_json(Timestamp at) {
-    return seconds_json(at.time_since_epoch());
-}
-
-json::object alert_json(const rules::EnsembleAlert& alert, const rules::EnsembleSignal& signal) {
-    return {{"metric", signal.name},        {"severity", name_of(alert.severity)},
-            {"at", seconds_json(alert.at)}, {"until", seconds_json(alert.until)},
-            {"detector", alert.detector},   {"effect_ratio", number_json(alert.effect_ratio)}};
 }
 
 Result<void> write_whole(const std::filesystem::path& file, const std::string& text) {

@@ -1,6 +1,5 @@
 #pragma once
 #include <array>
-#include <boost/json.hpp>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -18,14 +17,6 @@ inline constexpr std::array state_folders{"/var/lib/holdfast", "holdfast-data", 
 
 /// Says `error` on stderr; gives Exit::usage_or_internal, also for files: 6 is the daemon's.
 int complain_offline(const Error& error);
-
-/// A JSON number, null for one that is none or not finite.
-boost::json::value number_json(double value);
-/// Seconds, whole where they are.
-boost::json::value seconds_json(Milliseconds time);
-boost::json::value seconds_json(Timestamp at);
-boost::json::object alert_json(const rules::EnsembleAlert& alert,
-                               const rules::EnsembleSignal& signal);
 
 /// Writes `text` so that `file` is seen whole or not at all; a pipe or device is written to.
 Result<void> write_whole(const std::filesystem::path& file, const std::string& text);

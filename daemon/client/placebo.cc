@@ -4,100 +4,82 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <iostream>
 #include <optional>
 
 #include "daemon/client/connection.h"
 #include "daemon/client/offline.h"
 #include "daemon/client/replay_data.h"
+#include "daemon/judging_json.h"
 #include "daemon/quantities.h"
-#include "model/names.h"
+#include "rules/judging/placebo.h"
 
 namespace holdfast::client {
 namespace json = boost::json;
 namespace {
 
 using namespace std::chrono_literals;
-using rules::EnsembleSignal;
-using rules::PlaceboReport;
-using rules::PlaceboSignal;
-
-// ---- JSON
-
-json::object promise_json(const rules::PlaceboPromise& promise) {
-    return {{"within_hour", number_json(promise.within_hour)},
-            {"within_day", number_json(promise.within_day)},
-            {"within_watch", number_json(promise.within_watch)},
-            {"watches", promise.watches}};
-}
-
-json::value share_of(std::size_t count, std::size_t all, bool is_known = true) {
-    return is_known && all > 0 ? json::value(static_cast<double>(count) / static_cast<double>(all))
-                               : json::value{};
-}
-
-json::object signal_json(const PlaceboSignal& s, const std::string& name, bool proof_is_known) {
-    json::object detectors;
-    for (const auto& detector : s.detectors) {
-        detectors[detector.name] = detector.watches;
-    }
-    return {{"metric", name},
-            {"watches", s.watches},
-            {"paged", s.paged},
-            {"warned", s.warned},
-            {"detectors", std::move(detectors)},
-            {"proven_ratio", share_of(s.proven, s.watches, proof_is_known)},
-            {"smallest_factor", promise_json(s.promise)},
-            {"advice", s.advice}};
-}
-
-json::object watch_json(const rules::PlaceboWatch& watch,
-                        const std::vector<EnsembleSignal>& signals) {
-    json::array alerts;
-    for (const auto& alert : watch.alerts) {
-        alerts.push_back(alert_json(alert, signals.at(alert.signal)));
-    }
-    return {{"begin", seconds_json(watch.window.begin)},
-            {"end", seconds_json(watch.window.end)},
-            {"passed", watch.passed},
-            {"judged", watch.judged},
-            {"proven", watch.proven},
-            {"alerts", std::move(alerts)}};
-}
 
 // ---- table
 
 /// `x1.2`; `none` where no factor paged, nothing where none could be tried.
-std::string factor_text(double factor, std::size_t watches) {
-    return watches == 0 ? "" : std::isnan(factor) ? "none" : fmt::format("x{:g}", factor);
+std::string factor_text(const json::object& promise, const char* horizon) {
+    const auto& factor = promise.at(horizon);
+    return promise.at("watches").to_number<std::size_t>() == 0 ? ""
+           : factor.is_null()                                  ? "none"
+                              : fmt::format("x{:g}", factor.to_number<double>());
+}
+
+json::object factors_of(const json::object& promise) {
+    return {{"hour", factor_text(promise, "within_hour")},
+            {"day", factor_text(promise, "within_day")},
+            {"watch", factor_text(promise, "within_watch")}};
 }
 
 std::string of_text(std::size_t count, std::size_t all) {
     return fmt::format("{} of {}", count, all);
 }
 
-json::object row_of(const PlaceboSignal& s, const std::string& name, bool proof_is_known) {
+json::object row_of(const json::object& signal, bool proof_is_known) {
+    const auto count = [&signal](const char* name) {
+        return signal.at(name).to_number<std::size_t>();
+    };
+    const auto watches = count("watches");
     std::string by;
-    for (const auto& detector : s.detectors) {
-        by += fmt::format("{}{}", by.empty() ? "" : ",", detector.name);
+    for (const auto& detector : signal.at("detectors").as_object()) {
+        by += fmt::format("{}{}", by.empty() ? "" : ",", std::string_view{detector.key()});
     }
-    const auto& p = s.promise;
-    return {{"metric", name},
-            {"paged", of_text(s.paged, s.watches)},
-            {"by", by},
-            {"warned", s.warned > 0 ? of_text(s.warned, s.watches) : ""},
-            {"hour", factor_text(p.within_hour, p.watches)},
-            {"day", factor_text(p.within_day, p.watches)},
-            {"watch", factor_text(p.within_watch, p.watches)},
-            {"proven", proof_is_known ? of_text(s.proven, s.watches) : ""},
-            {"advice", s.advice}};
+    const auto& share = signal.at("proven_ratio");  // of whole watches: rounding gives them back
+    const auto proven =
+        share.is_null() ? 0
+                        : std::llround(share.to_number<double>() * static_cast<double>(watches));
+    auto out = factors_of(signal.at("smallest_factor").as_object());
+    out["metric"] = signal.at("metric");
+    out["paged"] = of_text(count("paged"), watches);
+    out["by"] = by;
+    out["warned"] = count("warned") > 0 ? of_text(count("warned"), watches) : "";
+    out["proven"] = proof_is_known ? of_text(static_cast<std::size_t>(proven), watches) : "";
+    out["hopeless"] = signal.at("hopeless").as_bool() ? "yes" : "";
+    out["advice"] = signal.at("advice");
+    if (const auto* const rule = signal.if_contains("rule")) {
+        out["rule"] = *rule;
+    }
+    return out;
 }
 
 const std::vector<Column> columns{
-    {"METRIC", "metric"},   {"PAGED", "paged"},      {"BY", "by"},
-    {"WARNED", "warned"},   {"SEEN IN 1 H", "hour"}, {"1 DAY", "day"},
-    {"THE WATCH", "watch"}, {"PROVEN", "proven"},    {"ADVICE", "advice"}};
+    {"METRIC", "metric"},     {"PAGED", "paged"},  {"BY", "by"},           {"WARNED", "warned"},
+    {"SEEN IN 1 H", "hour"},  {"1 DAY", "day"},    {"THE WATCH", "watch"}, {"PROVEN", "proven"},
+    {"HOPELESS", "hopeless"}, {"ADVICE", "advice"}};
+
+/// Recorded data has no rules: a column for them only where they are named.
+std::vector<Column> columns_for(const json::array& rows) {
+    auto out = columns;
+    if (!rows.empty() && rows.front().as_object().contains("rule")) {
+        out.insert(out.begin(), {"RULE", "rule"});
+    }
+    return out;
+}
 
 // ---- arguments
 
@@ -134,72 +116,40 @@ Milliseconds watch_by_default(const rules::EnsemblePlan& plan) {
     return std::min(plan.cycle, Milliseconds{(plan.upgrade - plan.begin) / 3});
 }
 
-std::string text_of(const PlaceboReport& report, const std::vector<EnsembleSignal>& signals,
-                    Format format) {
+}  // namespace
+
+std::string placebo_table(const json::object& result) {
+    const bool proof_is_known = !result.at("passed_ratio").is_null();
+    json::array rows;
+    for (const auto& signal : result.at("metrics").as_array()) {
+        rows.push_back(row_of(signal.as_object(), proof_is_known));
+    }
+    const auto& all = result.at("smallest_factor_all_load").as_object();
+    if (all.at("watches").to_number<std::size_t>() > 0) {
+        auto row = factors_of(all);
+        row["metric"] = "all traffic together";
+        rows.push_back(std::move(row));
+    }
+    std::string out = rows.empty() ? "" : as_table(rows, columns_for(rows)) + "\n";
+    for (const auto& note : result.at("notes").as_array()) {
+        out += fmt::format("note: {}\n", std::string_view{note.as_string()});
+    }
+    return out + fmt::format("{}\n", std::string_view{result.at("summary").as_string()});
+}
+
+std::string placebo_text(const json::object& result, Format format) {
     switch (format) {
         case Format::json:
-            return as_json(placebo_result(report, signals));
+            return as_json(result);
         case Format::yaml:
-            return as_yaml(placebo_result(report, signals));
+            return as_yaml(result);
         case Format::table:
             break;
     }
-    return placebo_table(report, signals);
-}
-
-}  // namespace
-
-json::object placebo_result(const PlaceboReport& report,
-                            const std::vector<EnsembleSignal>& signals) {
-    const bool proof_is_known = report.proof_missing.empty();
-    json::array rows;
-    for (std::size_t i = 0; i < report.signals.size(); ++i) {
-        rows.push_back(signal_json(report.signals[i], signals.at(i).name, proof_is_known));
-    }
-    json::array watches;
-    for (const auto& watch : report.watches) {
-        watches.push_back(watch_json(watch, signals));
-    }
-    const auto n = report.watches.size();
-    return {{"summary", rules::in_words(report, signals)},
-            {"notes", json::array(report.notes.begin(), report.notes.end())},
-            {"history_seconds", seconds_json(report.history)},
-            {"watch_seconds", seconds_json(report.watch)},
-            {"cycle_seconds", seconds_json(report.cycle)},
-            {"paged", report.paged},
-            {"paged_ratio", share_of(report.paged, n)},
-            {"paged_lower_ratio", number_json(report.paged_share.lower)},
-            {"paged_upper_ratio", number_json(report.paged_share.upper)},
-            {"warned", report.warned},
-            {"passed_ratio", share_of(report.passed, n, proof_is_known)},
-            {"smallest_factor_all_load", promise_json(report.all_load)},
-            {"metrics", std::move(rows)},
-            {"watches", std::move(watches)}};
-}
-
-std::string placebo_table(const PlaceboReport& report, const std::vector<EnsembleSignal>& signals) {
-    json::array rows;
-    for (std::size_t i = 0; i < report.signals.size(); ++i) {
-        rows.push_back(row_of(report.signals[i], signals.at(i).name, report.proof_missing.empty()));
-    }
-    const auto& all = report.all_load;
-    if (all.watches > 0) {
-        rows.push_back(json::object{{"metric", "all traffic together"},
-                                    {"hour", factor_text(all.within_hour, all.watches)},
-                                    {"day", factor_text(all.within_day, all.watches)},
-                                    {"watch", factor_text(all.within_watch, all.watches)}});
-    }
-    std::string out = rows.empty() ? "" : as_table(rows, columns) + "\n";
-    for (const auto& note : report.notes) {
-        out += "note: " + note + "\n";
-    }
-    return out + rules::in_words(report, signals) + "\n";
+    return placebo_table(result);
 }
 
 int placebo(const PlaceboArguments& arguments) {
-    if (arguments.baseline.empty()) {
-        return complain_offline({Errc::invalid, "placebo: give --baseline"});
-    }
     const auto cycle = duration_of(arguments.cycle, "--cycle");
     if (!cycle) {
         return complain_offline(cycle.error());
@@ -216,7 +166,8 @@ int placebo(const PlaceboArguments& arguments) {
     const auto report = rules::placebo(data->plan, data->signals, data->history,
                                        {.watch = watch->value_or(watch_by_default(data->plan))},
                                        with_threads(threads));
-    if (!(std::cout << text_of(report, data->signals, arguments.format) << std::flush)) {
+    const auto result = daemon::placebo_json(report, data->signals);
+    if (!(std::cout << placebo_text(result, arguments.format) << std::flush)) {
         return complain_offline({Errc::io, "write the report: standard output is closed"});
     }
     return Exit::ok;

@@ -1,16 +1,14 @@
 #pragma once
 #include <boost/json.hpp>
 #include <string>
-#include <vector>
 
 #include "daemon/client/output.h"
-#include "rules/judging/placebo.h"
 
 namespace holdfast::client {
 
-/// `holdfast placebo`. Empty is not given.
+/// `holdfast placebo --baseline`. Empty is not given.
 struct PlaceboArguments {
-    std::string baseline;   ///< CSV of the past, see read_recording()
+    std::string baseline;   ///< CSV of the past, see read_recording(); required
     std::string case_file;  ///< case.json
     std::string cycle;      ///< `7d`
     std::string timezone;   ///< IANA name; absent: UTC
@@ -24,13 +22,10 @@ struct PlaceboArguments {
 /// whatever it says; Exit::usage_or_internal when it was not.
 int placebo(const PlaceboArguments& arguments);
 
-/// The whole report: `summary`, the counts, `signals` and `watches`; times and durations in
-/// seconds, numbers that are none null. Shares of signals that cannot be measured are null.
-boost::json::object placebo_result(const rules::PlaceboReport& report,
-                                   const std::vector<rules::EnsembleSignal>& signals);
-
-/// A line per signal, then the notes and the summary.
-std::string placebo_table(const rules::PlaceboReport& report,
-                          const std::vector<rules::EnsembleSignal>& signals);
+/// Of a result, as daemon::placebo_json() and the daemon give it: a line per signal, then the notes
+/// and the summary. Precondition: it has that form.
+std::string placebo_table(const boost::json::object& result);
+/// The result in `format`.
+std::string placebo_text(const boost::json::object& result, Format format);
 
 }  // namespace holdfast::client

@@ -16,6 +16,7 @@
 #include "daemon/client/replay_rules.h"
 #include "daemon/client/replay_upgrade.h"
 #include "daemon/config.h"
+#include "daemon/judging_json.h"
 #include "daemon/quantities.h"
 #include "model/names.h"
 #include "rules/judging/reasons.h"
@@ -25,6 +26,8 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 namespace {
 
+using daemon::alert_json;
+using daemon::number_json;
 using rules::EnsembleAlert;
 using rules::EnsembleJudged;
 using rules::EnsembleSignal;

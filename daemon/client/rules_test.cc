@@ -10,12 +10,15 @@
 #include "collectors/support/utf8.h"
 #include "daemon/client/connection.h"
 #include "daemon/client/offline.h"
+#include "daemon/judging_json.h"
 #include "daemon/quantities.h"
 #include "rules/words.h"
 
 namespace holdfast::client {
 namespace json = boost::json;
 namespace {
+
+using daemon::seconds_json;
 
 /// How many of each there are, of a file or of all.
 struct Counts {

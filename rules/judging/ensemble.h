@@ -95,12 +95,14 @@ struct EnsembleJudged {
 class EnsembleModel;
 
 /// Calls the function with 0, 1, … n - 1, in any order or at once, and returns when all have ended.
+/// One that stops calling before the end says that nobody wants the result any more.
 using ForEach = std::function<void(std::size_t n, const std::function<void(std::size_t)>& call)>;
 void one_by_one(std::size_t n, const std::function<void(std::size_t)>& call);
 
 /// Learns from the history (one Cells per signal, all of the same length: from plan.begin to
 /// plan.upgrade). Signals are learnt by `for_each`, in threads where it has them: the result is the
-/// same. Pure and deterministic. Method and sources: docs/statistics.md.
+/// same. Null when it stopped before the end. Pure and deterministic. Method and sources:
+/// docs/statistics.md.
 std::shared_ptr<const EnsembleModel> learn_ensemble(EnsemblePlan plan,
                                                     std::vector<EnsembleSignal> signals,
                                                     const std::vector<Cells>& history,

@@ -1,6 +1,9 @@
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
+#include <functional>
+#include <optional>
 #include <span>
 
 #include "rules/judging/ensemble_model.h"
@@ -67,24 +70,27 @@ public:
         : m_{model},
           history_{history},
           for_each_{for_each},
-          values_(history.size(), Values(history.empty() ? 0 : history.front().size(), missing)),
+          values_(history.size()),
           fast_values_(history.size()),
           residuals_(history.size()),
-          cells_{history.empty() ? 0 : history.front().size()} {
-        for_each_(history.size(), [this](std::size_t i) { scale(i); });
-    }
+          cells_{history.empty() ? 0 : history.front().size()} {}
 
-    void teach() {
+    /// Whether for_each went through all signals every time; the model is no good if it did not.
+    bool teach() {
+        if (!each([this](std::size_t i) { scale(i); })) {
+            return false;
+        }
         for (std::size_t i = 0; i < m_.signals.size(); ++i) {
             teach_events(i);
         }
         const auto& l = m_.lengths;
-        Values load;
+        std::optional<Values> levels;
         if (m_.by_cycles) {
             teach_by_cycles();
-        } else {
-            load = teach_levels();
+        } else if (levels = teach_levels(); !levels) {
+            return false;
         }
+        const auto load = levels.value_or(Values{});
         const auto rough_cut = cut(m_.plan, cells_, l.rough_block);
         Values rough_load;
         if (!load.empty() && l.rough_block % l.block == 0) {
@@ -92,7 +98,7 @@ public:
             rough_load = block_means(std::span{load}.subspan(load.size() % factor), factor);
         }
         const ExpectationLearner rough{rough_cut.grid, m_.rhythm, rough_load};
-        for_each_(m_.signals.size(), [&](std::size_t i) {
+        return each([&](std::size_t i) {
             if (m_.is_cost(m_.signals[i])) {
                 teach_rough(i, rough);
             }
@@ -100,6 +106,15 @@ public:
     }
 
 private:
+    bool each(const std::function<void(std::size_t)>& call) const {
+        std::atomic<std::size_t> done = 0;
+        for_each_(m_.signals.size(), [&](std::size_t i) {
+            call(i);
+            ++done;
+        });
+        return done == m_.signals.size();
+    }
+
     void teach_events(std::size_t i) {
         auto& s = m_.signals[i];
         if (!counts_events(s.signal) || (s.signal.kind == Kind::count && !s.has_side(true))) {
@@ -127,7 +142,6 @@ private:
     void scale(std::size_t i) {
         auto& s = m_.signals[i];
         const auto raw = values_of(history_[i]);
-        values_[i].clear();  // until then, and where for_each stops early: missing
         s.scale = Scale::of(raw, m_.by_cycles, s.signal.tolerated, s.signal.margin);
         if (!m_.by_cycles) {
             s.habit = Habit::of(raw);
@@ -243,7 +257,7 @@ private:
     }
 
     /// The level and sudden channels of every signal; returns the load in level blocks.
-    Values teach_levels() {
+    std::optional<Values> teach_levels() {
         const auto& l = m_.lengths;
         const auto level_cut = cut(m_.plan, cells_, l.block);
         auto load = learn_load(level_cut.first, l.block, m_.load);
@@ -257,8 +271,11 @@ private:
         } else {
             m_.fast_load = m_.load;
         }
-        for_each_(m_.signals.size(),
-                  [&](std::size_t i) { teach_one(i, level, fast ? *fast : level, fast_load); });
+        const bool all =
+            each([&](std::size_t i) { teach_one(i, level, fast ? *fast : level, fast_load); });
+        if (!all) {
+            return std::nullopt;
+        }
         teach_common(level, fast ? *fast : level, load, fast_load);
         return load;
     }
@@ -512,8 +529,7 @@ std::shared_ptr<const EnsembleModel> learn_ensemble(EnsemblePlan plan,
     set_prices(m);
     set_cycles(m);
     set_load_peaks(m, history);
-    Teacher{m, history, for_each}.teach();
-    return model;
+    return Teacher{m, history, for_each}.teach() ? model : nullptr;
 }
 
 }  // namespace holdfast::rules

@@ -1,11 +1,14 @@
 #include "rules/judging/placebo.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <boost/math/special_functions/beta.hpp>
 #include <cmath>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -24,6 +27,7 @@ constexpr std::size_t load_groups = 8;  // so few load signals change at once th
 constexpr Milliseconds week = 24h * 7;
 constexpr Milliseconds long_history = week * 4;
 constexpr std::size_t pages_named_max = 5;
+constexpr std::size_t hopeless_named_max = 10;
 constexpr std::array<Milliseconds, 2> horizons{1h, 24h};  // and the watch
 constexpr std::size_t horizon_count = horizons.size() + 1;
 
@@ -87,7 +91,9 @@ std::vector<Group> groups_of(const std::vector<EnsembleSignal>& signals) {
     Group costs;
     Group loads{.members = {}, .all_load = true};
     for (std::size_t i = 0; i < signals.size(); ++i) {
-        (signals[i].is_load ? loads : costs).members.push_back(i);
+        if (signals[i].judged) {
+            (signals[i].is_load ? loads : costs).members.push_back(i);
+        }
     }
     std::vector<Group> out;
     if (!costs.members.empty()) {
@@ -123,7 +129,7 @@ Cell worsened(Cell cell, const EnsembleSignal& signal, double factor) {
 struct Trial {
     const std::vector<EnsembleSignal>& signals;
     const std::vector<Cells>& history;
-    std::shared_ptr<const EnsembleModel> model;
+    std::shared_ptr<const EnsembleModel> model;  ///< null: for_each gave up
     std::size_t first = 0;
     std::size_t length = 0;
 
@@ -221,32 +227,52 @@ private:
 class Counting {
 public:
     Counting(const std::vector<EnsembleSignal>& signals, const PlaceboSettings& settings,
-             PlaceboReport& report)
-        : signals_{signals}, groups_{groups_of(signals)}, report_{report} {
+             std::size_t watches, PlaceboReport& report)
+        : signals_{signals},
+          groups_{groups_of(signals)},
+          progress_{settings.progress},
+          report_{report} {
         std::copy_if(settings.factors.begin(), settings.factors.end(), std::back_inserter(factors_),
                      [](double f) { return f > 1; });
         std::sort(factors_.begin(), factors_.end());
         counts_.assign(signals.size(), PromiseCount{factors_.size()});
         all_load_.emplace(factors_.size());
         report_.signals.resize(signals.size());
+        copies_ = groups_.size() * factors_.size();
+        all_ = watches * (1 + copies_);
     }
 
-    void add(const Trial& trial, const Window& window, const ForEach& for_each) {
-        const auto copies = groups_.size() * factors_.size();
-        std::vector<FirstPages> pages(copies);
+    /// Whether all copies were judged; when for_each gave up, nothing is added.
+    bool add(const Trial& trial, const Window& window, const ForEach& for_each) {
+        if (!trial.model) {
+            return false;
+        }
+        std::vector<std::optional<FirstPages>> judged(copies_);
         std::optional<EnsembleWatch> unchanged;
-        for_each(1 + copies, [&](std::size_t c) {
+        for_each(1 + copies_, [&](std::size_t c) {
             if (c == 0) {
                 unchanged.emplace(trial.watch({}, 1));
-                return;
+            } else {
+                const auto& group = groups_[(c - 1) / factors_.size()];
+                const auto factor = factors_[(c - 1) % factors_.size()];
+                const auto watched = trial.watch(group.members, factor);
+                judged[c - 1] = first_pages(watched.alerts(), signals_.size());
             }
-            const auto& group = groups_[(c - 1) / factors_.size()];
-            const auto watched = trial.watch(group.members, factors_[(c - 1) % factors_.size()]);
-            pages[c - 1] = first_pages(watched.alerts(), signals_.size());
+            tell_progress();
         });
+        std::vector<FirstPages> pages;
+        for (auto& of_copy : judged) {
+            if (of_copy) {
+                pages.push_back(std::move(*of_copy));
+            }
+        }
+        if (!unchanged || pages.size() < copies_) {
+            return false;
+        }
         add_unchanged(*unchanged, window);
         add_changed(pages, first_pages(unchanged->alerts(), signals_.size()), unchanged->judged(),
                     window.begin);
+        return true;
     }
 
     void finish() {
@@ -258,6 +284,13 @@ public:
     }
 
 private:
+    void tell_progress() {
+        const auto done = ++done_;
+        if (progress_) {
+            progress_(done, all_);
+        }
+    }
+
     void add_unchanged(const EnsembleWatch& watched, const Window& window) {
         auto& own = report_.watches.emplace_back();
         own.window = window;
@@ -266,6 +299,9 @@ private:
         bool demanded = false;
         bool all = true;
         for (std::size_t i = 0; i < judged.size(); ++i) {
+            if (!signals_[i].judged) {
+                continue;
+            }
             const bool known = has_data(judged[i]);
             const bool proven = judged[i].judgement == Judgement::proven;
             own.judged += known ? 1 : 0;
@@ -350,6 +386,10 @@ private:
     std::vector<double> factors_;
     std::vector<PromiseCount> counts_;
     std::optional<PromiseCount> all_load_;
+    std::size_t copies_ = 0;  ///< of a watch, beside the unchanged one
+    std::size_t all_ = 0;     ///< that are judged in the end
+    std::atomic<std::size_t> done_ = 0;
+    const std::function<void(std::size_t, std::size_t)>& progress_;
     PlaceboReport& report_;
 };
 
@@ -401,35 +441,64 @@ bool is_mostly_zero(const Cells& cells) {
     return 2 * zero > there;
 }
 
-std::string about_blindness(const PlaceboReport& report, std::size_t i,
-                            const EnsembleSignal& signal, const Cells& cells) {
-    const auto& promise = report.signals[i].promise;
-    if (is_seen(promise) || promise.watches == 0) {
-        return {};
+bool is_mostly(std::size_t count, std::size_t all) {
+    return 2 * count > all;
+}
+
+/// Closing would wait for a proof that an unchanged system seldom gives.
+bool is_hardly_proven(const PlaceboReport& report, std::size_t i, const EnsembleSignal& signal) {
+    const auto& s = report.signals[i];
+    return signal.required && report.proof_missing.empty() && 2 * s.proven < s.watches;
+}
+
+bool is_hopeless(const PlaceboReport& report, std::size_t i, const EnsembleSignal& signal) {
+    const auto& s = report.signals[i];
+    return s.watches == 0 || is_mostly(s.paged, s.watches) ||
+           (!is_seen(s.promise) && !is_mostly(s.proven, s.watches)) ||
+           is_hardly_proven(report, i, signal);
+}
+
+/// For what is too noisy for its history and margin.
+std::string help_for(const PlaceboReport& report, const EnsembleSignal& signal,
+                     bool hardly_proven) {
+    if (report.history < report.cycle) {
+        return fmt::format("the baseline is shorter than a cycle of {}; take a longer one",
+                           in_words(report.cycle));
     }
-    if (is_mostly_zero(cells)) {
+    if (report.history < week) {
+        return fmt::format("a baseline of {} is short; take 7 d or more", in_words(report.history));
+    }
+    return fmt::format("give it a wider margin{}{}",
+                       signal.is_load ? "" : ", or a load signal that explains it",
+                       hardly_proven ? ", or do not require it" : "");
+}
+
+std::string about_limits(const PlaceboReport& report, std::size_t i, const EnsembleSignal& signal,
+                         const Cells& cells) {
+    const auto& s = report.signals[i];
+    const bool blind = !is_seen(s.promise) && s.promise.watches > 0;
+    if (blind && is_mostly_zero(cells)) {
         return "it is mostly 0, which no factor changes: watch it by a threshold";
     }
-    const auto seen = std::isnan(promise.within_watch)
-                          ? "no factor is seen"
-                          : fmt::format("less than x{:g} is not seen", promise.within_watch);
-    const auto& s = report.signals[i];
-    if (2 * s.proven > s.watches) {  // it is quiet enough: neither data nor margin are wanting
+    std::vector<std::string> lacks;
+    if (blind) {
+        lacks.push_back(std::isnan(s.promise.within_watch)
+                            ? "no factor is seen"
+                            : fmt::format("less than x{:g} is not seen", s.promise.within_watch));
+    }
+    if (blind && is_mostly(s.proven, s.watches)) {  // neither data nor margin are wanting
         return fmt::format(
             "{} by a page, though {} of {} watches are proof: add a threshold, or close by proof "
             "only",
-            seen, s.proven, s.watches);
+            lacks.front(), s.proven, s.watches);
     }
-    if (report.history < report.cycle) {
-        return fmt::format("{}: the baseline is shorter than a cycle of {}; take a longer one",
-                           seen, in_words(report.cycle));
+    const bool hardly_proven = is_hardly_proven(report, i, signal);
+    if (hardly_proven) {
+        lacks.push_back(fmt::format("{} of {} watches are proof", s.proven, s.watches));
     }
-    if (report.history < week) {
-        return fmt::format("{}: a baseline of {} is short; take 7 d or more", seen,
-                           in_words(report.history));
-    }
-    return fmt::format("{}: give it a wider margin{}", seen,
-                       signal.is_load ? "" : ", or a load signal that explains it");
+    return lacks.empty() ? ""
+                         : fmt::format("{}: {}", fmt::join(lacks, ", "),
+                                       help_for(report, signal, hardly_proven));
 }
 
 std::string advice_for(const PlaceboReport& report, std::size_t i, const EnsembleSignal& signal,
@@ -438,12 +507,16 @@ std::string advice_for(const PlaceboReport& report, std::size_t i, const Ensembl
     if (s.watches == 0) {
         return "it has no data before or in the watches: nothing is judged";
     }
-    auto out = about_pages(report, i, level);
-    const auto blind = s.promise.watches == 0
-                           ? std::string{"it pages by itself in every watch: no factor to promise"}
-                           : about_blindness(report, i, signal, cells);
-    out += !out.empty() && !blind.empty() ? "; " : "";
-    return out + blind;
+    std::vector<std::string> out;
+    if (auto pages = about_pages(report, i, level); !pages.empty()) {
+        out.push_back(std::move(pages));
+    }
+    if (s.promise.watches == 0) {
+        out.emplace_back("it pages by itself in every watch: no factor to promise");
+    } else if (auto limits = about_limits(report, i, signal, cells); !limits.empty()) {
+        out.push_back(std::move(limits));
+    }
+    return fmt::format("{}", fmt::join(out, "; "));
 }
 
 /// Judged by whole weeks once there are two; until then by a method of its own.
@@ -503,14 +576,18 @@ std::string false_pages_in_words(const PlaceboReport& report,
                        pages.empty() ? "" : ": ", pages);
 }
 
-std::string promise_in_words(const PlaceboReport& report) {
+std::string promise_in_words(const PlaceboReport& report,
+                             const std::vector<EnsembleSignal>& signals) {
     const auto seen = [&](double PlaceboPromise::*horizon) {
-        return std::count_if(
-            report.signals.begin(), report.signals.end(),
-            [&](const PlaceboSignal& s) { return s.promise.*horizon <= hopeless_factor; });
+        return std::count_if(  // of what is not judged nothing is promised
+            report.signals.begin(), report.signals.end(), [&](const PlaceboSignal& s) {
+                return s.promise.watches > 0 && s.promise.*horizon <= hopeless_factor;
+            });
     };
+    const auto judged = std::count_if(signals.begin(), signals.end(),
+                                      [](const EnsembleSignal& s) { return s.judged; });
     return fmt::format("x{:g} worse, {} of {} signals page within 1 h, {} within 1 d, {} in all",
-                       hopeless_factor, seen(&PlaceboPromise::within_hour), report.signals.size(),
+                       hopeless_factor, seen(&PlaceboPromise::within_hour), judged,
                        seen(&PlaceboPromise::within_day), seen(&PlaceboPromise::within_watch));
 }
 
@@ -526,6 +603,24 @@ std::string proof_in_words(const PlaceboReport& report) {
     }
     return fmt::format("{} of {} watches would have closed; {} of {} judgements were proof",
                        report.passed, report.watches.size(), proven, judged);
+}
+
+std::string hopeless_in_words(const PlaceboReport& report,
+                              const std::vector<EnsembleSignal>& signals) {
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+        if (report.signals[i].hopeless) {
+            names.push_back(signals[i].name);
+        }
+    }
+    if (names.empty()) {
+        return "no signal is hopeless";
+    }
+    const auto all = names.size();
+    const auto named = std::min(all, hopeless_named_max);
+    names.resize(named);
+    return fmt::format("hopeless: {}{}", fmt::join(names, ", "),
+                       all > named ? fmt::format(" and {} more", all - named) : "");
 }
 
 }  // namespace
@@ -552,16 +647,25 @@ PlaceboReport placebo(const EnsemblePlan& plan, const std::vector<EnsembleSignal
     if (report.watch < plan.cycle) {
         report.proof_missing = "not measurable: the watch is shorter than a cycle";
     }
-    Counting counting{signals, settings, report};
+    Counting counting{signals, settings, course.starts.size(), report};
     for (const auto first : course.starts) {
         const auto begin = plan.begin + plan.cell * static_cast<std::int64_t>(first);
-        counting.add(trial_of(plan, signals, history, first, course.length, for_each),
-                     {begin, begin + report.watch}, for_each);
+        const auto trial = trial_of(plan, signals, history, first, course.length, for_each);
+        if (!counting.add(trial, {begin, begin + report.watch}, for_each)) {
+            return {.history = report.history,
+                    .watch = report.watch,
+                    .cycle = report.cycle,
+                    .emptiness = "it was stopped before the end"};
+        }
     }
     counting.finish();
     note_methods(report, plan.begin);
     for (std::size_t i = 0; i < signals.size(); ++i) {
-        report.signals[i].advice = advice_for(report, i, signals[i], history[i], plan.levels.page);
+        if (signals[i].judged) {
+            auto& s = report.signals[i];
+            s.hopeless = is_hopeless(report, i, signals[i]);
+            s.advice = advice_for(report, i, signals[i], history[i], plan.levels.page);
+        }
     }
     return report;
 }
@@ -570,8 +674,9 @@ std::string in_words(const PlaceboReport& report, const std::vector<EnsembleSign
     if (!report.emptiness.empty()) {
         return "nothing was replayed: " + report.emptiness;
     }
-    return fmt::format("{}\n{}\n{}", false_pages_in_words(report, signals),
-                       promise_in_words(report), proof_in_words(report));
+    return fmt::format("{}\n{}\n{}\n{}", false_pages_in_words(report, signals),
+                       promise_in_words(report, signals), proof_in_words(report),
+                       hopeless_in_words(report, signals));
 }
 
 }  // namespace holdfast::rules

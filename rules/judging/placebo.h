@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,9 @@ struct PlaceboSettings {
     Milliseconds watch{};
     std::vector<double> factors{1.05, 1.1, 1.2, 1.3, 1.5, 2, 3, 5};
     std::size_t watches_max = 24;  ///< where more fit, they are spread evenly
+    /// Told after each judged copy of a watch, by the thread that judged it: so many of all copies
+    /// of all watches. Empty: nobody asks.
+    std::function<void(std::size_t judged, std::size_t all)> progress;
 };
 
 /// The smallest factors that page: they and all larger ones did, in four of five watches at least.
@@ -28,7 +32,7 @@ struct PlaceboPromise {
 struct PlaceboWatch {
     Window window{};
     std::vector<EnsembleAlert> alerts;  ///< by time; all are false
-    std::size_t judged = 0;             ///< signals with data before and in the watch
+    std::size_t judged = 0;             ///< judged signals with data before and in the watch
     std::size_t proven = 0;             ///< of them
     bool passed = false;  ///< no page, and every required signal is proven: it would have closed
 };
@@ -39,7 +43,7 @@ struct PlaceboDetector {
     std::size_t watches = 0;
 };
 
-/// What is to be expected of one signal.
+/// What is to be expected of one signal; empty where it only explains others.
 struct PlaceboSignal {
     std::size_t watches = 0;                 ///< with data before and in them
     std::size_t paged = 0;                   ///< of them: a page or worse
@@ -47,7 +51,8 @@ struct PlaceboSignal {
     std::size_t proven = 0;                  ///< 0 throughout where proof_missing says why
     std::vector<PlaceboDetector> detectors;  ///< that paged, most watches first
     PlaceboPromise promise;  ///< of a worsening of this signal; traffic is changed by itself
-    std::string advice;      ///< what to do about it; empty: nothing
+    bool hopeless = false;   ///< it cries wolf, or cannot see what matters, or can hardly be proven
+    std::string advice;      ///< what would help; empty: nothing is wanting
 };
 
 /// 0..1.
@@ -79,9 +84,15 @@ struct PlaceboReport {
 /// All costs are changed at once; traffic, which explains them, apart from them, and at most an
 /// eighth of several such signals at once, because together they explain each other.
 ///
+/// Hopeless is a signal without data, one that pages by itself in most watches, one of which a
+/// doubling is neither promised within the watch nor ruled out by proof in most, and one that is
+/// required and proven in fewer than half.
+///
 /// `history` is as learn_ensemble() takes it; plan.upgrade and plan.planned_end are not read.
 /// Baselines before the watches are shorter than the upgrade's own: what is said is cautious.
-/// `for_each` learns signals and judges copies. Pure and deterministic.
+/// `for_each` learns signals and judges copies. One that stops calling before the end, because
+/// nobody wants to know any more, ends it soon: the report then says so and nothing else. Pure and
+/// deterministic.
 PlaceboReport placebo(const EnsemblePlan& plan, const std::vector<EnsembleSignal>& signals,
                       const std::vector<Cells>& history, const PlaceboSettings& settings,
                       const ForEach& for_each = one_by_one);
@@ -90,7 +101,7 @@ PlaceboReport placebo(const EnsemblePlan& plan, const std::vector<EnsembleSignal
 ShareInterval share_interval(std::size_t count, std::size_t of);
 
 /// `2 of 17 past days would have paged (95 %: 1 to 36 %): tcp_timeouts by level at …`, what would
-/// be seen, and what could be proven; one sentence each.
+/// be seen, what could be proven, and which signals are hopeless; one line each.
 std::string in_words(const PlaceboReport& report, const std::vector<EnsembleSignal>& signals);
 
 }  // namespace holdfast::rules

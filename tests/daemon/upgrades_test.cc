@@ -294,6 +294,26 @@ TEST_F(UpgradesTest, StaysLearningWithLessThanACycleOfBaseline) {
     EXPECT_EQ(world->now("u1").verdict, Verdict::watching);
 }
 
+TEST_F(UpgradesTest, StaysLearningWithABaselineOfAnOlderHoldfastThatHasNoCells) {
+    const auto taken =
+        world->run(world->upgrades->take_baseline(std::nullopt, std::nullopt, std::nullopt));
+    ASSERT_TRUE(taken) << taken.error().message();
+    auto older = *taken;
+    older.id = "b2";
+    older.cell = 0s;
+    ASSERT_TRUE(world->records->put_baseline(older, {}));
+    restart();
+    StartRequest request;
+    request.target = "shop";
+    request.from = "1";
+    request.to = "2";
+    request.baseline = "b2";
+    request.no_window = true;
+    ASSERT_TRUE(world->run(world->upgrades->start(std::move(request))));
+    world->live(5s, 10);
+    EXPECT_EQ(world->now("u1").judgements.at(0).judgement, Judgement::learning);
+}
+
 TEST_F(UpgradesTest, IsBlockedWhenARequiredSignalStops) {
     world->begin();
     world->live(10s, 10);

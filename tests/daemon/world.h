@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "collectors/support/resolver.h"
+#include "daemon/placebos.h"
 #include "daemon/upgrades.h"
 #include "daemon/version.h"
 #include "tests/support/fake_clock.h"
@@ -26,10 +27,17 @@ public:
         upgrades.emplace(Upgrades::Deps{clock, *samples, *records, record_pool, work_pool,
                                         judge_pool, *alerting, metrics},
                          io.get_executor());
+        placebos.emplace(Placebos::Deps{clock, *records, placebo_pool}, io.get_executor());
         alerting->configure(config->alerting, "http://127.0.0.1:9750");
-        upgrades->configure(std::make_shared<const Config>(std::move(*config)));
+        configure(std::move(*config));
         const auto loaded = run(upgrades->load());
         EXPECT_TRUE(loaded) << loaded.error().message();
+    }
+
+    void configure(Config config) {
+        const auto shared = std::make_shared<const Config>(std::move(config));
+        upgrades->configure(shared);
+        placebos->configure(shared);
     }
 
     template <class T>
@@ -71,6 +79,7 @@ public:
     boost::asio::thread_pool record_pool{1};
     boost::asio::thread_pool work_pool{1};
     boost::asio::thread_pool judge_pool{1};
+    boost::asio::thread_pool placebo_pool{1};
     SelfMetrics metrics = SelfMetrics::make();
     collectors::DetachedCalls calls{1};
     collectors::Resolver resolver{calls};
@@ -79,6 +88,7 @@ public:
     std::unique_ptr<storage::RecordStore> records;
     std::optional<Alerting> alerting;
     std::optional<Upgrades> upgrades;
+    std::optional<Placebos> placebos;
 };
 
 }  // namespace holdfast::daemon::testing

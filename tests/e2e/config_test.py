@@ -221,7 +221,8 @@ class Access(harness.TestCase):
 
     def test_writes_need_the_token(self):
         before = self.daemon.get("/upgrades")
-        for path in ("/api/v1/upgrades", "/api/v1/baselines", "/-/reload"):
+        for path in ("/api/v1/upgrades", "/api/v1/baselines", "/api/v1/baselines/b1/placebo",
+                     "/-/reload"):
             status, headers, _ = self.daemon.request("POST", path, {}, token="")
             self.assertEqual(status, 401, path)
             self.assertIn("Bearer", headers["WWW-Authenticate"])

@@ -107,6 +107,45 @@ class Metrics(harness.TestCase):
             self.assertAlmostEqual(float(sample["value"][1]), self.host.DEFAULTS["cpu_busy"],
                                    delta=0.10)
 
+    def test_placebo_of_a_baseline_says_what_to_expect(self):
+        series = 'holdfast_probe_attempts_total{probe="shop"}'
+        enough = 3.3 * CYCLE_SECONDS  # two cycles to learn from, and room for watches
+        wait_for(lambda: self.daemon.recorded_ms(series) > enough * 1000 + 2000,
+                 "a past that can be replayed", 120)
+        baseline = self.daemon.run("baseline", "take", "--range", f"{enough:.0f}s")["id"]
+        path = f"/baselines/{baseline}/placebo"
+        self.assertEqual(self.daemon.api("GET", path)[0], 404)
+        watch = CYCLE_SECONDS // 2
+        status, headers, _ = self.daemon.request("POST", "/api/v1" + path, {"watch": f"{watch}s"})
+        self.assertEqual((status, headers["Location"]), (202, "/api/v1" + path))
+        result = self.daemon.run("placebo", baseline, "--watch", f"{watch}s")
+        self.assertEqual(result["watch_seconds"], watch)
+        self.assertGreaterEqual(len(result["watches"]), 1)
+        cpu = next(metric for metric in result["metrics"] if metric["metric"] == "cpu_busy_ratio")
+        self.assertIn(cpu["rule"], {rule["name"] for rule in RULES})
+        self.assertLessEqual({"within_hour", "within_day", "within_watch"},
+                             set(cpu["smallest_factor"]))
+        self.assertLessEqual({"watches", "paged", "warned", "proven_ratio", "hopeless", "advice"},
+                             set(cpu))
+        self.assertLessEqual({"paged", "paged_ratio", "passed_ratio"}, set(result))
+        self.assertIsNone(result["passed_ratio"])  # the watch is shorter than a cycle
+        self.assertEqual(self.daemon.get(path)["result"], result)
+        self.assertEqual(self.daemon.api("POST", path, {"watch": f"{watch}s"})[0], 200)
+        table = self.daemon.client("placebo", baseline, "--watch", f"{watch}s", output="table")
+        self.assertEqual((table.code, table.err), (0, ""))  # no progress line in a pipe
+        self.assertIn(result["summary"], table.out)
+        self.assertLessEqual({"RULE", "PAGED", "DAY", "HOPELESS", "ADVICE"},
+                             set(table.out.split()))
+
+    def test_placebo_is_of_the_daemon_or_of_a_file(self):
+        for arguments in ((), ("b1", "--baseline", "past.csv")):
+            answer = self.daemon.client("placebo", *arguments)
+            self.assertEqual((answer.code, answer.out), (1, ""))
+            self.assertIn("--baseline", answer.err)
+        answer = self.daemon.client("placebo", "b99")
+        self.assertEqual(answer.code, 1)
+        self.assertIn("no baseline b99", answer.err)
+
     def test_band_holds_the_middle(self):
         outside = self.prometheus.query(
             "holdfast_baseline_lower > holdfast_baseline_middle or "

@@ -71,6 +71,7 @@ TEST(Placebo, FindsNoFalsePagesAndSmallFactorsOnAQuietMachine) {
         EXPECT_THAT(signal.detectors, IsEmpty());
         EXPECT_EQ(signal.promise.watches, 4);
         EXPECT_LE(or_infinite(signal.promise.within_watch), 1.5);
+        EXPECT_FALSE(signal.hopeless);
         EXPECT_THAT(signal.advice, IsEmpty());
     }
     EXPECT_EQ(report.all_load.watches, 4);
@@ -151,6 +152,7 @@ TEST(Placebo, SaysWhenZeroIsWhatNoFactorChanges) {
     const auto report = report_of(machine);
     EXPECT_TRUE(std::isnan(report.signals[4].promise.within_watch));
     EXPECT_THAT(report.signals[4].advice, HasSubstr("mostly 0"));
+    EXPECT_EQ(report.signals[4].hopeless, 2 * report.signals[4].proven <= 4);
 }
 
 TEST(Placebo, SaysWhenASignalWasNeverThere) {
@@ -159,6 +161,8 @@ TEST(Placebo, SaysWhenASignalWasNeverThere) {
     const auto report = report_of(machine);
     EXPECT_EQ(report.signals[4].watches, 0);
     EXPECT_THAT(report.signals[4].advice, HasSubstr("no data"));
+    EXPECT_TRUE(report.signals[4].hopeless);
+    EXPECT_THAT(in_words(report, machine.signals), HasSubstr("\nhopeless: absent"));
 }
 
 TEST(Placebo, AdvisesALongerBaselineWhereItIsShort) {
@@ -166,9 +170,44 @@ TEST(Placebo, AdvisesALongerBaselineWhereItIsShort) {
     course.history = day * 5;
     Machine machine{.course = course};
     machine.add(up("wild"), gauge(course, {.noise = 1.5, .memory = 0.98}, 5));
-    EXPECT_THAT(report_of(machine).signals[0].advice, HasSubstr("a baseline of 5 d is short"));
+    const auto report = report_of(machine);
+    EXPECT_THAT(report.signals[0].advice, HasSubstr("a baseline of 5 d is short"));
+    EXPECT_TRUE(report.signals[0].hopeless);
+    EXPECT_THAT(in_words(report, machine.signals), HasSubstr("\nhopeless: wild"));
     machine.course.cycle = 7 * day;
     EXPECT_THAT(report_of(machine).signals[0].advice, HasSubstr("shorter than a cycle of 7 d"));
+}
+
+TEST(Placebo, SaysWhenARequiredSignalIsHardlyEverProven) {
+    auto machine = quiet();
+    machine.add(up("strict"), machine.cells[0]);
+    machine.signals[4].tolerated = {0.0005, 0};
+    machine.signals[4].margin = {0.001, 0};
+    const auto strict = report_of(machine).signals[4];
+    EXPECT_EQ(strict.proven, 0);
+    EXPECT_LE(or_infinite(strict.promise.within_watch), 1.5);  // a page is no matter
+    EXPECT_TRUE(strict.hopeless);
+    EXPECT_THAT(strict.advice, HasSubstr("0 of 4 watches are proof: give it a wider margin"));
+    EXPECT_THAT(strict.advice, HasSubstr("or do not require it"));
+    machine.signals[4].required = false;
+    const auto free = report_of(machine).signals[4];
+    EXPECT_FALSE(free.hopeless);
+    EXPECT_THAT(free.advice, IsEmpty());
+}
+
+TEST(Placebo, SaysNothingOfWhatOnlyExplainsOthers) {
+    auto machine = quiet();
+    machine.signals[2].judged = machine.signals[3].judged = false;
+    machine.signals[2].required = machine.signals[3].required = false;
+    const auto report = report_of(machine);
+    EXPECT_EQ(report.signals[2].watches, 0);
+    EXPECT_FALSE(report.signals[2].hopeless);
+    EXPECT_THAT(report.signals[2].advice, IsEmpty());
+    EXPECT_EQ(report.all_load.watches, 0);
+    EXPECT_EQ(report.watches.front().judged, 2);
+    EXPECT_GE(report.passed, 3);  // required is what is judged
+    EXPECT_THAT(in_words(report, machine.signals), HasSubstr("x2 worse, 2 of 2 signals page"));
+    EXPECT_THAT(in_words(report, machine.signals), HasSubstr("\nno signal is hopeless"));
 }
 
 TEST(Placebo, MeasuresProofOnlyWhereAWatchCoversTheCycle) {
@@ -221,6 +260,40 @@ TEST(ShareInterval, IsThatOfClopperAndPearson) {
     EXPECT_NEAR(share_interval(5, 5).lower, 0.4782, 1e-4);
     EXPECT_EQ(share_interval(0, 0).lower, 0);
     EXPECT_EQ(share_interval(0, 0).upper, 1);
+}
+
+TEST(Placebo, SaysHowFarItIs) {
+    const auto machine = quiet();
+    std::size_t told = 0;
+    std::size_t last = 0;
+    std::size_t most = 0;
+    report_of(machine, {.watch = day, .factors = {2}, .progress = [&](auto judged, auto all) {
+                            ++told;
+                            EXPECT_GT(judged, last);
+                            last = judged;
+                            most = all;
+                        }});
+    EXPECT_EQ(told, 4 * (1 + 4));  // watches, each unchanged and as costs, `in`, `out` and both
+    EXPECT_EQ(last, most);
+    EXPECT_EQ(told, most);
+}
+
+TEST(Placebo, EndsAndSaysNothingWhenItIsStopped) {
+    const auto machine = quiet();
+    for (const int calls :
+         {0, 3, 12, 14, 30}) {  // 4 signals are learnt by three rounds, then copies
+        int left = calls;
+        const auto stopping = [&left](std::size_t n, const auto& call) {
+            for (std::size_t i = 0; i < n && left > 0; ++i, --left) {
+                call(i);
+            }
+        };
+        const auto report = report_of(machine, {.watch = day}, stopping);
+        EXPECT_THAT(report.emptiness, HasSubstr("stopped")) << calls;
+        EXPECT_THAT(report.watches, IsEmpty());
+        EXPECT_THAT(report.signals, IsEmpty());
+        EXPECT_EQ(left, 0);
+    }
 }
 
 }  // namespace

@@ -1,0 +1,82 @@
+#include "rules/bound_signals.h"
+
+#include <algorithm>
+
+namespace holdfast::rules {
+namespace {
+
+class LoadNames {
+public:
+    LoadNames(const std::vector<SignalDefinition>& definitions,
+              const std::vector<std::string>& others)
+        : definitions_{definitions}, others_{others} {}
+
+    bool contain(const SignalId& id) const {
+        return std::any_of(definitions_.begin(), definitions_.end(),
+                           [&](const auto& d) { return d.load && d.name == id.name; }) ||
+               std::find(others_.begin(), others_.end(), id.name) != others_.end();
+    }
+
+private:
+    const std::vector<SignalDefinition>& definitions_;
+    const std::vector<std::string>& others_;
+};
+
+std::vector<BoundSignal> bind(const std::vector<Rule>& rules, const LoadNames& load,
+                              const std::vector<SignalBaseline>& known) {
+    std::vector<BoundSignal> out;
+    std::vector<bool> ruled(known.size(), false);
+    for (const auto& rule : rules) {
+        const auto before = out.size();
+        for (std::size_t k = 0; k < known.size(); ++k) {
+            if (matches(rule.signal, rule.match, known[k].signal)) {
+                out.push_back({rule, known[k].signal, k, std::nullopt});
+                ruled[k] = true;
+            }
+        }
+        if (out.size() == before && !rule.implicit) {
+            out.push_back({rule, {rule.signal, rule.match}, std::nullopt, std::nullopt});
+        }
+    }
+    for (std::size_t k = 0; k < known.size(); ++k) {
+        if (!ruled[k] && load.contain(known[k].signal)) {
+            out.push_back({std::nullopt, known[k].signal, k, std::nullopt});
+        }
+    }
+    return out;
+}
+
+EnsembleSignal ensemble_signal(const BoundSignal& bound, Kind kind, bool is_load) {
+    const auto rule = bound.rule.value_or(Rule{.worse = Direction::both});
+    return {.name = to_string(bound.signal),
+            .kind = kind,
+            .worse = rule.worse,
+            .is_load = is_load,
+            .is_errors = kind == Kind::ratio || kind == Kind::count,
+            .required = rule.required,
+            .judged = bound.rule.has_value(),
+            .tolerated = rule.tolerated,
+            .margin = rule.margin};
+}
+
+}  // namespace
+
+BoundSignals bind_signals(const std::vector<Rule>& rules,
+                          const std::vector<SignalDefinition>& definitions,
+                          const std::vector<std::string>& load, const Baseline& baseline,
+                          const BaselineHistory& history) {
+    const LoadNames load_names{definitions, load};
+    BoundSignals out{.bound = bind(rules, load_names, baseline.signals)};
+    for (auto& bound : out.bound) {
+        if (!bound.in_baseline || *bound.in_baseline >= history.signals.size()) {
+            continue;
+        }
+        bound.in_ensemble = out.signals.size();
+        out.signals.push_back(ensemble_signal(bound, baseline.signals[*bound.in_baseline].kind,
+                                              load_names.contain(bound.signal)));
+        out.cells.push_back(history.signals[*bound.in_baseline]);
+    }
+    return out;
+}
+
+}  // namespace holdfast::rules
