@@ -17,6 +17,7 @@ namespace {
 
 constexpr auto interval_min = std::chrono::milliseconds{100};
 constexpr auto interval_max = std::chrono::hours{1};
+constexpr std::size_t quantiles_max = 8;
 
 void check_regex(Section& section, const std::string& key, const std::string& pattern) {
     const RE2 compiled{pattern, RE2::Quiet};
@@ -323,6 +324,73 @@ private:
         });
     }
 
+    /// The quantiles of a histogram, which take the place of numerator and denominator.
+    static void read_histogram(Section& s, SignalDefinition& signal) {
+        s.take("histogram");
+        if (!s.has("histogram")) {
+            for (const auto* key : {"quantiles", "window"}) {
+                s.take(key);
+                if (s.has(key)) {
+                    s.wrong(key, "goes with 'histogram' alone");
+                }
+            }
+            return;
+        }
+        if (!signal.numerator.empty() || !signal.denominator.empty()) {
+            s.wrong("histogram", "takes the place of 'numerator' and 'denominator'");
+        }
+        Term buckets{.use = Term::Use::increase};
+        s.section("histogram", [&](Section& h) {
+            auto& metric = buckets.selector.metric;
+            h.read("metric", metric);
+            if (metric.empty()) {
+                h.wrong("metric", "is missing: the histogram's name, without _bucket");
+            } else if (!metric.ends_with("_bucket")) {
+                metric += "_bucket";
+            }
+            h.read("labels", buckets.selector.labels);
+        });
+        signal.numerator = {std::move(buckets)};
+        signal.denominator.clear();
+        if (!s.has("kind")) {
+            signal.kind = Kind::latency;
+        } else if (signal.kind != Kind::latency && signal.kind != Kind::gauge) {
+            s.wrong("kind", "quantiles are latencies, or gauges where every second counts alike");
+        }
+        read_quantiles(s, signal.quantiles);
+        signal.window = std::chrono::minutes{5};
+        s.read("window", signal.window);
+        if (signal.window < std::chrono::seconds{1} || signal.window > std::chrono::hours{1}) {
+            s.wrong("window",
+                    fmt::format("{} is out of range, 1s to 1h", format_duration(signal.window)));
+        }
+    }
+
+    static void read_quantiles(Section& s, std::vector<double>& out) {
+        out = {0.5, 0.95, 0.99};
+        if (!s.has("quantiles")) {
+            s.take("quantiles");
+            return;
+        }
+        std::vector<std::string> words;
+        s.read("quantiles", words);
+        out.clear();
+        for (const auto& word : words) {
+            const auto share = parse_share(word);
+            if (!share || !(*share > 0 && *share < 1)) {
+                s.wrong("quantiles",
+                        fmt::format("'{}' must be above 0 and below 100%, such as 95%", word));
+                continue;
+            }
+            if (std::find(out.begin(), out.end(), *share) == out.end()) {
+                out.push_back(*share);
+            }
+        }
+        if (words.empty() || words.size() > quantiles_max) {
+            s.wrong("quantiles", fmt::format("must be 1 to {} of them", quantiles_max));
+        }
+    }
+
     void read_signal(Section& s) {
         SignalDefinition signal;
         require_name(s, signal.name);
@@ -333,6 +401,7 @@ private:
         read_terms(s, "denominator", signal.denominator);
         s.read("by", signal.by);
         s.read("load", signal.load);
+        read_histogram(s, signal);
         if (signal.numerator.empty()) {
             s.wrong("numerator", "is missing");
         }

@@ -42,6 +42,8 @@ void fields(V& visit, Like<SignalDefinition> auto& r) {
     visit("denominator", r.denominator);
     visit("by", r.by);
     visit("load", r.load);
+    visit("quantiles", r.quantiles);
+    visit("window", r.window);
 }
 template <class V>
 void fields(V& visit, Like<SignalId> auto& r) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "model/sample.h"
+#include "model/time.h"
 
 namespace holdfast {
 
@@ -53,6 +54,10 @@ struct SignalDefinition {
     std::vector<std::string> by;
     /// Traffic: asked of the system from outside. It is judged itself, and may explain the others.
     bool load = false;
+    /// Of a histogram: a signal for each of these shares, 0..1, with the label `quantile`. Its one
+    /// numerator selects the buckets (label `le`), and the value is the quantile of `window`.
+    std::vector<double> quantiles;
+    Milliseconds window{0};
     bool operator==(const SignalDefinition&) const = default;
 };
 

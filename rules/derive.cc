@@ -1,7 +1,10 @@
 #include "rules/derive.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
+#include <optional>
 
 namespace holdfast::rules {
 namespace {
@@ -14,6 +17,29 @@ bool selects(const Selector& selector, const Series& series) {
                const auto found = series.labels.find(wanted.first);
                return found != series.labels.end() && found->second == wanted.second;
            });
+}
+
+/// Of a histogram's bucket; nothing where the label `le` says no bound.
+std::optional<double> upper_bound_of(const Series& series) {
+    const auto label = series.labels.find("le");
+    if (label == series.labels.end()) {
+        return std::nullopt;
+    }
+    const auto& text = label->second;
+    if (text == "+Inf" || text == "Inf") {
+        return std::numeric_limits<double>::infinity();
+    }
+    double bound = 0;
+    const auto end = std::from_chars(text.data(), text.data() + text.size(), bound);
+    const bool whole = end.ec == std::errc{} && end.ptr == text.data() + text.size();
+    return whole && std::isfinite(bound) ? std::optional{bound} : std::nullopt;
+}
+
+/// As short as it can be: 0.95.
+std::string in_digits(double share) {
+    std::array<char, 32> text{};
+    const auto end = std::to_chars(text.begin(), text.end(), share).ptr;
+    return {text.begin(), end};
 }
 
 bool needs_elapsed(const SignalDefinition& definition) {
@@ -59,6 +85,10 @@ SignalDeriver::SeriesState& SignalDeriver::state_of(const std::shared_ptr<const 
 
 void SignalDeriver::bind(SeriesState& state) {
     for (std::size_t d = 0; d < configured_; ++d) {
+        if (!definitions_[d].quantiles.empty()) {
+            bind_bucket(state, d);
+            continue;
+        }
         std::size_t bit = 0;
         std::size_t signal = not_a_signal;
         const auto bind_side = [&](const std::vector<Term>& terms, bool numerator) {
@@ -78,6 +108,21 @@ void SignalDeriver::bind(SeriesState& state) {
         bind_side(definitions_[d].denominator, false);
     }
     bind_scraped(state);
+}
+
+void SignalDeriver::bind_bucket(SeriesState& state, std::size_t definition) {
+    const auto& term = definitions_[definition].numerator.front();
+    const auto bound = upper_bound_of(*state.series);
+    if (!bound || !selects(term.selector, *state.series)) {
+        return;
+    }
+    const auto signal = signal_for(definition, *state.series);
+    if (signal == not_a_signal) {
+        return;
+    }
+    if (const auto bucket = signals_[signal].histogram->bucket(*bound)) {
+        state.bindings.push_back({signal, *bucket, true, Term::Use::increase, term.factor});
+    }
 }
 
 /// A series of somebody else's is a signal by itself: a counter as its rate, a gauge as it is.
@@ -125,22 +170,34 @@ std::size_t SignalDeriver::signal_for(std::size_t definition, const Series& seri
             id.labels.insert(*found);
         }
     }
+    const auto& quantiles = definitions_[definition].quantiles;
+    if (!quantiles.empty()) {
+        id.labels["quantile"] = in_digits(quantiles.front());
+    }
     auto key = to_string(id);
     if (const auto found = by_key_.find(key); found != by_key_.end()) {
         return signals_[found->second].definition == definition ? found->second : not_a_signal;
     }
-    if (signals_.size() >= signals_max_) {
+    const auto wanted = std::max<std::size_t>(1, quantiles.size());
+    if (signals_.size() + wanted > signals_max_) {
         ++dropped_;
         return not_a_signal;
     }
     const auto terms =
         definitions_[definition].numerator.size() + definitions_[definition].denominator.size();
     by_key_.emplace(std::move(key), signals_.size());
-    signals_.push_back(
-        {.id = std::move(id),
-         .definition = definition,
-         .all_terms = terms >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << terms) - 1});
-    return signals_.size() - 1;
+    const auto all_terms = terms >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << terms) - 1;
+    const auto first = signals_.size();
+    signals_.push_back({.id = id, .definition = definition, .all_terms = all_terms});
+    if (!quantiles.empty()) {
+        signals_[first].histogram =
+            std::make_unique<HistogramWindow>(definitions_[definition].window);
+    }
+    for (std::size_t k = 1; k < quantiles.size(); ++k) {
+        id.labels["quantile"] = in_digits(quantiles[k]);
+        signals_.push_back({.id = id, .definition = definition, .all_terms = all_terms});
+    }
+    return first;
 }
 
 void SignalDeriver::add(SeriesState& state, const Sample& sample, std::uint64_t epoch) {
@@ -158,6 +215,11 @@ void SignalDeriver::add(SeriesState& state, const Sample& sample, std::uint64_t 
         }
         const double amount =
             binding.factor * (binding.use == Term::Use::increase ? increase : sample.value);
+        if (signal.histogram) {
+            signal.histogram->add(binding.term, amount);
+            signal.seen = signal.all_terms;
+            continue;
+        }
         (binding.numerator ? signal.numerator : signal.denominator) += amount;
         signal.seen |= std::uint64_t{1} << std::min<std::size_t>(binding.term, 63);
         if (binding.use == Term::Use::increase) {
@@ -174,6 +236,10 @@ void SignalDeriver::finish(Timestamp at) {
     for (const auto index : touched_) {
         auto& signal = signals_[index];
         const auto& definition = definitions_[signal.definition];
+        if (signal.histogram) {
+            finish_histogram(index, at);
+            continue;
+        }
         double denominator = signal.denominator;
         if (definition.denominator.empty()) {
             denominator = needs_elapsed(definition) ? signal.elapsed_seconds : 1;
@@ -184,6 +250,19 @@ void SignalDeriver::finish(Timestamp at) {
         signal.seen = 0;
         signal.broken = false;
         signal.numerator = signal.denominator = signal.elapsed_seconds = 0;
+    }
+}
+
+void SignalDeriver::finish_histogram(std::size_t index, Timestamp at) {
+    auto& signal = signals_[index];
+    const double observations = signal.histogram->end_reading(at, !signal.broken);
+    signal.seen = 0;
+    signal.broken = false;
+    const auto& quantiles = definitions_[signal.definition].quantiles;
+    for (std::size_t k = 0; observations > 0 && k < quantiles.size(); ++k) {
+        if (const auto value = signal.histogram->quantile(quantiles[k])) {
+            derived_.push_back({index + k, {at, *value * observations, observations}});
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include "model/sample.h"
 #include "model/signal.h"
+#include "rules/histogram_window.h"
 
 namespace holdfast::rules {
 
@@ -17,7 +18,8 @@ namespace holdfast::rules {
 ///
 /// What it promises: a counter that fell, a new epoch, or a gap of more than `max_gap` gives no
 /// point, never a negative or a huge rate; a signal one of whose terms is missing from a reading
-/// gives no point; a denominator of zero (no traffic) gives no point, never 0.
+/// gives no point; a denominator of zero (no traffic) gives no point, never 0. A quantile is that
+/// of the window that ends with the reading, weighted by the reading's observations.
 class SignalDeriver {
 public:
     /// A counter's increase over more than this is no increase but a gap.
@@ -49,7 +51,7 @@ public:
 private:
     struct Binding {
         std::size_t signal;
-        std::size_t term;  ///< bit in Signal::seen
+        std::size_t term;  ///< bit in Signal::seen; of a histogram: the bucket
         bool numerator;
         Term::Use use;
         double factor;
@@ -70,14 +72,17 @@ private:
         double numerator = 0;
         double denominator = 0;
         double elapsed_seconds = 0;
+        std::unique_ptr<HistogramWindow> histogram;  ///< of this and the following quantiles
     };
 
     SeriesState& state_of(const std::shared_ptr<const Series>& series);
     void bind(SeriesState& state);
     void bind_scraped(SeriesState& state);
+    void bind_bucket(SeriesState& state, std::size_t definition);
     std::size_t signal_for(std::size_t definition, const Series& series);
     void add(SeriesState& state, const Sample& sample, std::uint64_t epoch);
     void finish(Timestamp at);
+    void finish_histogram(std::size_t index, Timestamp at);
 
     std::vector<SignalDefinition> definitions_;  ///< the configured ones first
     std::size_t configured_;

@@ -131,17 +131,19 @@ void note_proofs(const rules::EnsembleWatch& watch, bool SignalOutcome::*proven,
     }
 }
 
-/// A signal is detected at a level by its first alert of at least that severity. What came before
-/// the onset is a false alarm and detects nothing.
+/// A signal is detected at a level by its first alert that reached at least that error level,
+/// whatever it advises: a small effect pages at the level of a rollback. What came before the onset
+/// is a false alarm and detects nothing.
 void note_alerts(const rules::EnsembleWatch& watch, const SimulatedUpgrade& upgrade,
                  const Effect& effect, ScenarioOutcome& outcome) {
     const auto onset = upgrade.plan.upgrade + std::chrono::minutes{effect.from_minute};
     for (const auto& alert : watch.alerts()) {
+        const auto reached = severities[severities.size() - 1 - alert.level];
         outcome.alarms.push_back(
-            {alert.severity, std::string{alert.detector}, upgrade.signals[alert.signal].is_load});
+            {reached, std::string{alert.detector}, upgrade.signals[alert.signal].is_load});
         const double minutes = minutes_between(onset, alert.at);
         for (std::size_t level = 0; level < severities.size(); ++level) {
-            if (alert.severity >= severities[level] && minutes >= 0) {
+            if (reached >= severities[level] && minutes >= 0) {
                 auto& detected = outcome.signals[alert.signal].detected_minutes[level];
                 detected = std::min(detected, minutes);
             }

@@ -308,6 +308,41 @@ upgrades:
     }
 }
 
+TEST(ParseConfig, ReadsQuantilesOfHistograms) {
+    const auto config = parse_config(R"(
+signals:
+  - {name: pay_seconds, histogram: {metric: pay_seconds, labels: {shop: a}}, by: [source]}
+  - {name: size_bytes, kind: gauge, histogram: {metric: size_bytes_bucket}, quantiles: [0.9], window: 1m}
+)",
+                                     "h.yaml");
+    ASSERT_TRUE(config) << config.error().message();
+    const auto& pay = config->signals[config->signals.size() - 2];
+    EXPECT_EQ(pay.kind, Kind::latency);
+    EXPECT_THAT(pay.numerator,
+                ElementsAre(Term{{"pay_seconds_bucket", {{"shop", "a"}}}, Term::Use::increase, 1}));
+    EXPECT_THAT(pay.quantiles, ElementsAre(0.5, 0.95, 0.99));
+    EXPECT_EQ(pay.window, std::chrono::minutes{5});
+    const auto& size = config->signals.back();
+    EXPECT_EQ(size.kind, Kind::gauge);
+    EXPECT_EQ(size.numerator[0].selector.metric, "size_bytes_bucket");
+    EXPECT_THAT(size.quantiles, ElementsAre(0.9));
+    EXPECT_EQ(size.window, std::chrono::minutes{1});
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"histogram: {labels: {a: b}}", "histogram.metric: is missing"},
+        {"histogram: {metric: b}, numerator: [{metric: c}]",
+         "histogram: takes the place of 'numerator' and 'denominator'"},
+        {"histogram: {metric: b}, kind: ratio", "kind: quantiles are latencies, or gauges"},
+        {"histogram: {metric: b}, quantiles: [100%]", "'100%' must be above 0 and below 100%"},
+        {"histogram: {metric: b}, quantiles: []", "quantiles: must be 1 to 8 of them"},
+        {"histogram: {metric: b}, window: 2h", "window: 2h is out of range, 1s to 1h"},
+        {"numerator: [{metric: c}], window: 1m", "window: goes with 'histogram' alone"},
+        {"histogran: {metric: b}", "did you mean 'histogram'?"},
+    };
+    for (const auto& [yaml, expected] : cases) {
+        EXPECT_THAT(problem("signals: [{name: a, " + yaml + "}]"), HasSubstr(expected)) << yaml;
+    }
+}
+
 TEST(ParseConfig, TellsAllMistakesAtOnce) {
     const auto all = problem("storage: {retention: 1h}\nfoo: 1\nlevels: {page: 7}\n");
     EXPECT_THAT(all, HasSubstr("h.yaml:1:"));

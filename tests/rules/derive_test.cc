@@ -137,5 +137,73 @@ TEST(SignalDeriver, CountsSignalsBeyondTheBoundAndKeepsTheOthers) {
     EXPECT_EQ(deriver.dropped(), 1);
 }
 
+struct HistogramDeriver : ::testing::Test {
+    SignalDeriver deriver{{{.name = "pay_seconds",
+                            .kind = Kind::latency,
+                            .numerator = {increase("pay_seconds_bucket")},
+                            .by = {"source"},
+                            .quantiles = {0.5, 0.9},
+                            .window = 60s}}};
+    std::map<std::string, std::shared_ptr<const Series>> bounds;
+    double seen[3] = {0, 0, 0};
+
+    /// So many observations up to 0.1 s, between 0.1 and 1 s, and above it.
+    std::vector<SignalDeriver::Derived> read(Milliseconds after, double quick, double slow,
+                                             double beyond, const std::string& source = "a") {
+        seen[0] += quick;
+        seen[1] += quick + slow;
+        seen[2] += quick + slow + beyond;
+        Reading reading{.epoch = 7};
+        int i = 0;
+        for (const auto* le : {"0.1", "1", "+Inf"}) {
+            auto& series = bounds[source + le];
+            if (!series) {
+                series = counter("pay_seconds_bucket", {{"le", le}, {"source", source}});
+            }
+            reading.samples.push_back({series, start + after, seen[i++]});
+        }
+        return deriver.derive("x", start + after, reading);
+    }
+};
+
+TEST_F(HistogramDeriver, GivesASignalPerQuantileWeightedByItsObservations) {
+    EXPECT_TRUE(read(0s, 5, 5, 5).empty());
+    const auto derived = read(5s, 40, 60, 0);
+    ASSERT_EQ(derived.size(), 2);
+    EXPECT_EQ(to_string(deriver.id(derived[0].index)), R"(pay_seconds{quantile="0.5",source="a"})");
+    EXPECT_EQ(to_string(deriver.id(derived[1].index)), R"(pay_seconds{quantile="0.9",source="a"})");
+    EXPECT_DOUBLE_EQ(derived[0].point.value(), 0.1 + 0.9 * 10 / 60);
+    EXPECT_DOUBLE_EQ(derived[1].point.value(), 0.1 + 0.9 * 50 / 60);
+    EXPECT_DOUBLE_EQ(derived[1].point.denominator, 100);
+}
+
+TEST_F(HistogramDeriver, TakesTheWholeWindowAndForgetsWhatIsOlder) {
+    read(0s, 0, 0, 0);
+    read(5s, 100, 0, 0);
+    EXPECT_DOUBLE_EQ(read(10s, 0, 100, 0)[0].point.value(), 0.1);
+    EXPECT_DOUBLE_EQ(read(65s, 0, 100, 0)[0].point.value(), 0.1 + 0.9 / 2);
+}
+
+TEST_F(HistogramDeriver, GivesNothingWithoutObservationsAndAfterARestart) {
+    read(0s, 0, 0, 0);
+    ASSERT_EQ(read(5s, 100, 100, 0).size(), 2);
+    EXPECT_TRUE(read(10s, 0, 0, 0).empty());
+    seen[0] = seen[1] = seen[2] = 0;
+    EXPECT_TRUE(read(15s, 1, 1, 0).empty());
+    EXPECT_EQ(read(20s, 1, 1, 0).size(), 2) << "the window still holds what was before";
+}
+
+TEST_F(HistogramDeriver, IgnoresSeriesWithoutABound) {
+    const auto odd = counter("pay_seconds_bucket", {{"le", "much"}, {"source", "a"}});
+    const auto none = counter("pay_seconds_bucket", {{"source", "a"}});
+    for (const auto at : {0s, 5s}) {
+        Reading reading{.epoch = 7};
+        const auto value = static_cast<double>(at.count());
+        reading.samples = {{odd, start + at, value}, {none, start + at, value}};
+        EXPECT_TRUE(deriver.derive("x", start + at, reading).empty());
+    }
+    EXPECT_EQ(deriver.size(), 0);
+}
+
 }  // namespace
 }  // namespace holdfast::rules
