@@ -32,7 +32,7 @@ public:
 
     std::string operator()(double amount) const {
         if (share_) {
-            return fmt::format("{:.3g} points", 100 * amount);
+            return difference_in_words(name_, amount);
         }
         return relative_ ? in_words("_ratio", amount / usual_) : in_words(name_, amount);
     }
@@ -84,26 +84,15 @@ std::string of_scatter(const EnsembleSignal& signal, const EnsembleJudged& j) {
                        share(j.spoken_upper_ratio), in_words(j.window.length()));
 }
 
-/// Rounded to what a person would say: minutes, hours, days.
-std::string roughly(Milliseconds length) {
-    using std::chrono::hours;
-    using std::chrono::minutes;
-    const Milliseconds unit = length > hours{48}    ? hours{24}
-                              : length > hours{2}   ? hours{1}
-                              : length > minutes{2} ? Milliseconds{minutes{1}}
-                                                    : std::chrono::seconds{1};
-    return in_words(std::max<Milliseconds>(unit, (length + unit / 2) / unit * unit));
-}
-
 std::string lacking(const EnsembleJudged& j, const EnsemblePlan& plan, Timestamp now) {
     std::vector<std::string> parts;
     if (!j.data_needed) {
         parts.emplace_back("more evidence: the effect may be as large as the margin");
     } else if (*j.data_needed > cycles_of_patience * plan.cycle) {
         parts.push_back(fmt::format("about {} more data: the noise is large beside the margin",
-                                    roughly(*j.data_needed)));
+                                    roughly_in_words(*j.data_needed)));
     } else if (j.data_needed > Milliseconds{0}) {
-        parts.push_back(fmt::format("about {} more data", roughly(*j.data_needed)));
+        parts.push_back(fmt::format("about {} more data", roughly_in_words(*j.data_needed)));
     }
     if (j.covered_at) {
         auto more = fmt::format("{} more of the business cycle", in_words(*j.covered_at - now));
