@@ -159,6 +159,11 @@ Threshold read_threshold(Section& section, const std::string& signal,
         section.read_amount(form->key, signal, out.value);
     } else if (form != nullptr && out.sort == Sort::relative) {
         read_relative(section, *form, out);
+        if (definition != nullptr && definition->kind == Kind::trend) {
+            section.wrong(form->key,
+                          "a trend has no usual level: its growth is compared with the baseline's; "
+                          "use 'above' or 'below' with 'within'");
+        }
     }
     section.read_name("action", out.action);
     if (out.action == Severity::none) {

@@ -16,7 +16,7 @@ enum class Kind : std::uint8_t {
     ratio,    ///< bad (or good) events out of all; the counts are kept
     count,    ///< rare events per second whose baseline is often zero
     latency,  ///< seconds per observation, weighted by observations
-    trend,    ///< grows on purpose: storage
+    trend,    ///< grows on purpose: storage; judged by its growth a day
 };
 
 /// Which way is worse.

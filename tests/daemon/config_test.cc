@@ -243,6 +243,9 @@ TEST(ParseConfig, RefusesThresholdsThatContradictThemselvesOrCanNeverBeReached) 
                     HasSubstr(expected))
             << yaml;
     }
+    EXPECT_THAT(problem("signals: [{name: a_bytes, kind: trend, numerator: [{metric: b}]}]\n"
+                        "rules: [{name: a_bytes, thresholds: [{above_usual: 50%}]}]"),
+                HasSubstr("above_usual: a trend has no usual level"));
     for (const auto* signal : {"memory_used_ratio", "network_errors_per_second"}) {
         EXPECT_THAT(problem(std::string{"rules: [{name: "} + signal +
                             ", thresholds: [{burn_rate: 2, objective: 99%, window: 1h}]}]"),
