@@ -502,6 +502,7 @@ asio::awaitable<ServerResponse> Api::get_rule(Upgrade upgrade, std::string rule)
     json::array drawn;
     for (const auto& chart : *charts) {
         drawn.push_back(json::object{{"signal", to_string(chart.signal)},
+                                     {"kind", name_of(chart.kind)},
                                      {"begin", format_time(chart.begin)},
                                      {"begin_ms", chart.begin.time_since_epoch().count()},
                                      {"step", format_duration(chart.step)},

@@ -1,10 +1,12 @@
 #include "daemon/charts.h"
 
 #include <algorithm>
-#include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 
 #include "rules/derive.h"
+#include "rules/growth.h"
 #include "rules/history.h"
 
 namespace holdfast::daemon {
@@ -19,13 +21,29 @@ Milliseconds step_for(Milliseconds length, Milliseconds cell) {
     return cell * std::max<std::int64_t>(1, (cells + points - 1) / points);
 }
 
+/// Points that growth looks back.
+std::size_t growth_lead(const rules::SeasonClock& clock, Milliseconds step) {
+    return rules::growth_steps(clock.cycle(), step);
+}
+
+/// The growth of `points` cells, which come after `lead` others.
+Cells growth_with(const rules::CellSeries& levels, std::size_t lead, std::size_t points,
+                  Milliseconds step) {
+    auto growth = rules::growth_of(levels.take(lead + points), lead, step);
+    growth.erase(growth.begin(), growth.begin() + static_cast<std::ptrdiff_t>(lead));
+    return growth;
+}
+
 Chart chart_of(const SignalBaseline& known, const rules::CellSeries& cells,
                const rules::SeasonClock& clock, Timestamp begin, Milliseconds step,
                std::size_t points) {
-    Chart chart{.signal = known.signal, .begin = begin, .step = step};
+    Chart chart{.signal = known.signal, .kind = known.kind, .begin = begin, .step = step};
+    const auto means = known.kind == Kind::trend
+                           ? growth_with(cells, growth_lead(clock, step), points, step)
+                           : cells.take(points);
     auto at = begin;
     for (std::size_t k = 0; k < points; ++k, at += step) {
-        const auto cell = cells.at(k);
+        const auto& cell = means[k];
         const auto* const season = rules::season_at(known, clock, at);
         chart.values.push_back(cell.denominator > 0 ? cell.numerator / cell.denominator : nothing);
         chart.lower.push_back(season != nullptr ? season->lower : nothing);
@@ -58,35 +76,44 @@ Result<std::vector<Chart>> charts_of(const storage::SampleStore& store, const Up
         const SignalBaseline* known = nullptr;  ///< null: not asked for
         rules::CellSeries cells;
     };
+    const rules::SeasonClock clock{upgrade.cycle, baseline.offsets};
+    const auto lead_points = growth_lead(clock, step);
+    const auto lead = step * static_cast<std::int64_t>(lead_points);
+    const bool grows =
+        std::any_of(baseline.signals.begin(), baseline.signals.end(), [&](const SignalBaseline& s) {
+            return s.kind == Kind::trend && matches(wanted->signal, wanted->match, s.signal);
+        });
     rules::SignalDeriver deriver{upgrade.signals};
     std::vector<Drawn> drawn;
     std::size_t asked_for = 0;
     std::size_t rows = 0;
     bool stopped = false;
-    const auto scanned = store.scan({begin, end}, [&](const storage::Row& row) {
-        for (const auto& [index, point] : deriver.derive(row.source, row.at, row.reading)) {
-            while (drawn.size() <= index) {
-                const auto& id = deriver.id(drawn.size());
-                const auto known = place_of(id);
-                const bool asked = known != baseline.signals.end() && asked_for < charts_max &&
-                                   matches(wanted->signal, wanted->match, id);
-                asked_for += asked ? 1 : 0;
-                drawn.push_back(
-                    {asked ? &*known : nullptr,
-                     {asked ? known->kind : Kind::gauge, begin, step, asked ? points : 0}});
+    const auto scanned =
+        store.scan({grows ? begin - lead : begin, end}, [&](const storage::Row& row) {
+            for (const auto& [index, point] : deriver.derive(row.source, row.at, row.reading)) {
+                while (drawn.size() <= index) {
+                    const auto& id = deriver.id(drawn.size());
+                    const auto known = place_of(id);
+                    const bool asked = known != baseline.signals.end() && asked_for < charts_max &&
+                                       matches(wanted->signal, wanted->match, id);
+                    asked_for += asked ? 1 : 0;
+                    const bool trend = asked && known->kind == Kind::trend;
+                    drawn.push_back(
+                        {asked ? &*known : nullptr,
+                         {asked ? known->kind : Kind::gauge, trend ? begin - lead : begin, step,
+                          asked ? points + (trend ? lead_points : 0) : 0}});
+                }
+                drawn[index].cells.add(point);
             }
-            drawn[index].cells.add(point);
-        }
-        stopped = ++rows % 1024 == 0 && cancelled();
-        return !stopped;
-    });
+            stopped = ++rows % 1024 == 0 && cancelled();
+            return !stopped;
+        });
     if (!scanned) {
         return tl::unexpected(scanned.error().while_doing("draw rule " + rule));
     }
     if (stopped) {
         return failure(Errc::cancelled, "draw rule {}: holdfastd is stopping", rule);
     }
-    const rules::SeasonClock clock{upgrade.cycle, baseline.offsets};
     std::vector<Chart> charts;
     for (const auto& d : drawn) {
         if (d.known != nullptr) {

@@ -13,9 +13,11 @@ namespace holdfast::daemon {
 /// One signal against the band of its baseline, on a regular grid. NaN: there was nothing.
 struct Chart {
     SignalId signal;
+    Kind kind = Kind::gauge;
     Timestamp begin{};
     Milliseconds step{};
-    std::vector<double> values;                ///< means, in the signal's unit
+    std::vector<double> values;                ///< means, in the signal's unit; of a trend
+                                               ///< its growth, in the unit a day
     std::vector<double> lower, middle, upper;  ///< 5 %, 50 %, 95 % of the season
 };
 

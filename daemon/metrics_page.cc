@@ -178,6 +178,9 @@ void write_bands(TextPage& page, const Upgrades& upgrades, Timestamp now) {
         }
         const rules::SeasonClock clock{baseline->cycle, baseline->offsets};
         for (const auto& signal : baseline->signals) {
+            if (signal.kind == Kind::trend) {
+                continue;  // its band is of growth, which no holdfast_signal_value is compared with
+            }
             if (const auto* const band = rules::season_at(signal, clock, now)) {
                 lines.push_back(
                     {opened(merged({{"upgrade", upgrade.id}}, signal_labels(signal.signal))),

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace holdfast::daemon {
@@ -22,6 +23,10 @@ constexpr std::array forms{Form{"above", Sort::hard, Side::above},
                            Form{"burn_rate", Sort::burn_rate, Side::above}};
 constexpr auto window_min = std::chrono::seconds{1};
 constexpr auto window_max = std::chrono::hours{24 * 31};
+constexpr auto within_max = std::chrono::hours{24 * 366};
+constexpr auto over_min = std::chrono::minutes{1};  // of the default
+constexpr auto over_max = std::chrono::hours{24 * 7};
+constexpr int overs = 12;          // in a horizon, where nothing is said
 constexpr int short_windows = 12;  // in a window, where nothing is said: The SRE Workbook's share
 
 /// The first form that is there; none and more than one are errors.
@@ -71,6 +76,25 @@ void read_windows(Section& s, Threshold& out) {
     }
 }
 
+/// A level with `within` is one that is going to be reached.
+void read_projected(Section& s, Threshold& out) {
+    out.sort = Sort::projected;
+    s.read("within", out.within);
+    if (out.within < window_min || out.within > within_max) {
+        s.wrong("within",
+                fmt::format("{} is out of range, 1s to 366d", format_duration(out.within)));
+        return;
+    }
+    out.over =
+        std::min(out.within, std::clamp<Milliseconds>(out.within / overs, over_min, over_max));
+    s.read("over", out.over);
+    if (out.over < window_min || out.over > std::min<Milliseconds>(out.within, window_max)) {
+        s.wrong("over", fmt::format("{} must be from 1s to 31d and not above 'within': the pace of "
+                                    "so much past is taken for that of the future",
+                                    format_duration(out.over)));
+    }
+}
+
 void read_burn_rate(Section& s, const SignalDefinition* definition, Threshold& out) {
     s.read("burn_rate", out.value);
     s.read("objective", out.objective);
@@ -110,6 +134,18 @@ Threshold read_threshold(Section& section, const std::string& signal,
     const auto* const form = form_of(section);
     out.sort = form != nullptr ? form->sort : Sort::hard;
     out.side = form != nullptr ? form->side : Side::above;
+    section.take("within");
+    const bool ahead = section.has("within");
+    if (ahead && form != nullptr && out.sort == Sort::hard) {
+        read_projected(section, out);
+    } else {
+        refuse(section, "within", "goes with 'above' or 'below' alone");
+    }
+    if (!ahead) {
+        refuse(section, "over", "goes with 'within' alone");
+    } else {
+        section.take("over");
+    }
     if (out.sort == Sort::burn_rate) {
         read_burn_rate(section, definition, out);
         refuse(section, "for", "a burn rate has its windows instead");
@@ -119,10 +155,15 @@ Threshold read_threshold(Section& section, const std::string& signal,
             refuse(section, key, "goes with 'burn_rate' alone");
         }
     }
-    if (form != nullptr && out.sort == Sort::hard) {
+    if (form != nullptr && (out.sort == Sort::hard || out.sort == Sort::projected)) {
         section.read_amount(form->key, signal, out.value);
     } else if (form != nullptr && out.sort == Sort::relative) {
         read_relative(section, *form, out);
+        if (definition != nullptr && definition->kind == Kind::trend) {
+            section.wrong(form->key,
+                          "a trend has no usual level: its growth is compared with the baseline's; "
+                          "use 'above' or 'below' with 'within'");
+        }
     }
     section.read_name("action", out.action);
     if (out.action == Severity::none) {

@@ -21,7 +21,7 @@ using UtcOffsets = std::vector<UtcOffset>;
 
 /// What was usual for a signal in one slot of the business cycle: the quantiles of its cells.
 struct SeasonSummary {
-    double lower = 0;   ///< 5 %, in the signal's unit
+    double lower = 0;   ///< 5 %, in the signal's unit; of a trend its growth, in the unit a day
     double middle = 0;  ///< median
     double upper = 0;   ///< 95 %
     double cells = 0;   ///< that had data; 0: the slot was never seen
@@ -32,7 +32,7 @@ struct SignalBaseline {
     SignalId signal;
     Kind kind = Kind::gauge;
     std::vector<SeasonSummary> seasons;  ///< by slot of the cycle
-    double typical = 0;                  ///< median of all cells
+    double typical = 0;                  ///< median of all cells, or of their growth
     double minimum = 0;                  ///< smallest and largest value of a cell
     double maximum = 0;
     double cells = 0;     ///< that had data

@@ -65,6 +65,8 @@ void fields(V& visit, Like<Threshold> auto& r) {
     visit("objective", r.objective);
     visit("window", r.window);
     visit("short_window", r.short_window);
+    visit("within", r.within);
+    visit("over", r.over);
 }
 template <class V>
 void fields(V& visit, Like<Rule> auto& r) {

@@ -11,7 +11,8 @@ namespace holdfast {
 enum class Judgement : std::uint8_t { learning, watching, proven, regressed, no_data };
 
 /// The figures behind a judgement. Effects are worsenings: positive is worse, whichever way that is
-/// for the signal; in its unit, and as a share of the baseline's level.
+/// for the signal; in its unit (of a trend: the unit a day), and as a share of the baseline's
+/// level.
 struct Evidence {
     double baseline = 0;      ///< level of the baseline in the seasons that the window touched
     double observed = 0;      ///< level in the window

@@ -43,7 +43,8 @@ template <>
 struct Names<Threshold::Sort> {
     static constexpr std::array table{std::pair{Threshold::Sort::hard, "hard"},
                                       std::pair{Threshold::Sort::relative, "relative"},
-                                      std::pair{Threshold::Sort::burn_rate, "burn_rate"}};
+                                      std::pair{Threshold::Sort::burn_rate, "burn_rate"},
+                                      std::pair{Threshold::Sort::projected, "projected"}};
 };
 template <>
 struct Names<Term::Use> {

@@ -17,7 +17,7 @@ enum class Kind : std::uint8_t {
     ratio,    ///< bad (or good) events out of all; the counts are kept
     count,    ///< rare events per second whose baseline is often zero
     latency,  ///< seconds per observation, weighted by observations
-    trend,    ///< grows on purpose: storage
+    trend,    ///< grows on purpose: storage; judged by its growth a day
 };
 
 /// Which way is worse.
@@ -102,10 +102,11 @@ struct Threshold {
         hard,       ///< a level
         relative,   ///< a share of the usual level
         burn_rate,  ///< of an error budget, over two windows
+        projected,  ///< a level that will be reached at the present pace
     };
     Side side = Side::above;
-    /// hard: in the signal's unit. relative: the share that it is off, 0.5 is 50 % above or below.
-    /// burn_rate: bad events over those that the objective allows.
+    /// hard, projected: in the signal's unit. relative: the share that it is off, 0.5 is 50 % above
+    /// or below. burn_rate: bad events over those that the objective allows.
     double value = 0;
     Milliseconds duration{0};
     Severity action = Severity::page;
@@ -114,6 +115,9 @@ struct Threshold {
     double objective = 0;          ///< share of good events that is promised, below 1
     Milliseconds window{0};        ///< long: the spending matters
     Milliseconds short_window{0};  ///< short: it still goes on
+    // projected alone:
+    Milliseconds within{0};  ///< the horizon
+    Milliseconds over{0};    ///< what tells the pace: the window that ends now
     bool operator==(const Threshold&) const = default;
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "rules/growth.h"
+
 namespace holdfast::rules {
 namespace {
 
@@ -48,15 +50,22 @@ std::vector<BoundSignal> bind(const std::vector<Rule>& rules, const LoadNames& l
 
 EnsembleSignal ensemble_signal(const BoundSignal& bound, Kind kind, bool is_load) {
     const auto rule = bound.rule.value_or(Rule{.worse = Direction::both});
+    const bool shrinks = kind == Kind::trend && rule.worse == Direction::down;
     return {.name = to_string(bound.signal),
             .kind = kind,
-            .worse = rule.worse,
+            .worse = shrinks ? Direction::up : rule.worse,
             .is_load = is_load,
             .is_errors = kind == Kind::ratio || kind == Kind::count,
             .required = rule.required,
+            .shrinks = shrinks,
             .judged = bound.rule.has_value(),
             .tolerated = rule.tolerated,
             .margin = rule.margin};
+}
+
+Cells growth_to_learn(const Cells& levels, Milliseconds cell, Milliseconds cycle, bool shrinks) {
+    return without_dips(growth_of(levels, growth_steps(cycle, cell), cell,
+                                  shrinks ? Direction::down : Direction::up));
 }
 
 }  // namespace
@@ -74,7 +83,11 @@ BoundSignals bind_signals(const std::vector<Rule>& rules,
         bound.in_ensemble = out.signals.size();
         out.signals.push_back(ensemble_signal(bound, baseline.signals[*bound.in_baseline].kind,
                                               load_names.contain(bound.signal)));
-        out.cells.push_back(history.signals[*bound.in_baseline]);
+        const auto& cells = history.signals[*bound.in_baseline];
+        out.cells.push_back(
+            out.signals.back().kind == Kind::trend
+                ? growth_to_learn(cells, history.cell, baseline.cycle, out.signals.back().shrinks)
+                : cells);
     }
     return out;
 }

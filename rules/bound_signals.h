@@ -23,13 +23,14 @@ struct BoundSignal {
 struct BoundSignals {
     std::vector<BoundSignal> bound;       ///< those with a rule first, in the rules' order
     std::vector<EnsembleSignal> signals;  ///< for learn_ensemble(), as are the cells
-    std::vector<Cells> cells;             ///< of each of `signals`, from the history
+    std::vector<Cells> cells;  ///< of each of `signals`, from the history; a trend's are its growth
 };
 
 /// Every rule with each signal of the baseline that it asks for, then the load that no rule asks
 /// for: signals whose definition says so, or that `load` names. A rule that finds no signal is
 /// there without one, unless it is implicit: that one has no say. A signal is in the ensemble
-/// where the history has its cells; of two rules of one signal each has a place of its own.
+/// where the history has its cells; of two rules of one signal each has a place of its own. A
+/// trend whose rule has worse down is judged by how fast it shrinks, so that up is worse.
 BoundSignals bind_signals(const std::vector<Rule>& rules,
                           const std::vector<SignalDefinition>& definitions,
                           const std::vector<std::string>& load, const Baseline& baseline,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "rules/growth.h"
 #include "rules/judging/numerics.h"
 
 namespace holdfast::rules {
@@ -55,6 +56,14 @@ Cells CellSeries::take(std::size_t size) const {
 std::optional<SignalBaseline> summarise(const SignalId& signal, Kind kind, const Cells& cells,
                                         Timestamp begin, Milliseconds cell,
                                         const SeasonClock& clock) {
+    if (kind == Kind::trend) {
+        const auto growth = growth_of(cells, growth_steps(clock.cycle(), cell), cell);
+        auto out = summarise(signal, Kind::gauge, growth, begin, cell, clock);
+        if (out) {
+            out->kind = kind;
+        }
+        return out;
+    }
     std::vector<Values> by_slot(clock.slots());
     Values all;
     auto at = begin;

@@ -36,7 +36,7 @@ private:
 };
 
 /// What is usual in each slot of the cycle, from the cells of a window that begins at `begin`.
-/// Nothing when no cell has data.
+/// Of a trend it is the growth, in the unit a day. Nothing when no cell has data.
 std::optional<SignalBaseline> summarise(const SignalId& signal, Kind kind, const Cells& cells,
                                         Timestamp begin, Milliseconds cell,
                                         const SeasonClock& clock);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <utility>
 
 #include "rules/words.h"
@@ -45,6 +46,10 @@ std::string percent(double share) {
     return number(100 * share) + " %";
 }
 
+Milliseconds milliseconds_of_days(double days) {
+    return Milliseconds{static_cast<std::int64_t>(days * 86'400'000)};
+}
+
 std::string for_words(Milliseconds duration) {
     return duration > Milliseconds{0} ? " for " + in_words(duration) : std::string{};
 }
@@ -68,6 +73,8 @@ ThresholdWatch::ThresholdWatch(const std::vector<Threshold>& thresholds, std::st
         if (threshold.sort == Threshold::Sort::burn_rate) {
             watched.window.emplace(std::max(threshold.window, Milliseconds{1}));
             watched.short_window.emplace(std::max(threshold.short_window, Milliseconds{1}));
+        } else if (threshold.sort == Threshold::Sort::projected) {
+            watched.trend.emplace(std::max(threshold.over, Milliseconds{1}));
         }
     }
 }
@@ -154,8 +161,11 @@ void ThresholdWatch::add(const Point& point) {
 
 ThresholdWatch::Seen ThresholdWatch::look(Watched& watched, const Point& point,
                                           Milliseconds covered) const {
-    return watched.threshold.sort == Threshold::Sort::burn_rate
-               ? look_at_burn(watched, point, covered)
+    if (watched.threshold.sort == Threshold::Sort::burn_rate) {
+        return look_at_burn(watched, point, covered);
+    }
+    return watched.threshold.sort == Threshold::Sort::projected
+               ? look_ahead(watched, point, covered)
                : look_at_level(watched.threshold, point.value());
 }
 
@@ -184,6 +194,21 @@ ThresholdWatch::Seen ThresholdWatch::look_at_burn(Watched& watched, const Point&
     return share_of(in_all) > limit && share_of(in_short) > limit ? Seen::beyond : Seen::within;
 }
 
+ThresholdWatch::Seen ThresholdWatch::look_ahead(Watched& watched, const Point& point,
+                                                Milliseconds covered) const {
+    const auto& threshold = watched.threshold;
+    watched.trend->add(point, covered);
+    if (is_beyond(threshold.side, point.value(), threshold.value)) {
+        return Seen::beyond;  // known without a line
+    }
+    const auto line = watched.trend->line();
+    if (!line) {
+        return Seen::unknown;
+    }
+    return is_beyond(threshold.side, line->after(threshold.within), threshold.value) ? Seen::beyond
+                                                                                     : Seen::within;
+}
+
 void ThresholdWatch::tell(const Watched& watched, const Point& point) {
     const auto severity = watched.threshold.action;
     if (breach_ && severity < breach_->severity) {
@@ -208,23 +233,58 @@ Breach ThresholdWatch::described(const Watched& watched, const Point& point) con
     if (threshold.sort == Threshold::Sort::burn_rate) {
         return described_burn(watched, point);
     }
+    if (threshold.sort == Threshold::Sort::projected) {
+        return described_ahead(watched, point);
+    }
+    if (threshold.sort == Threshold::Sort::hard) {
+        return described_level(watched, point, point.value());
+    }
     const auto shown = [this](double value) { return in_words(signal_name_, value); };
     const auto lasted = for_words(point.at - *watched.since);
     const auto demanded = for_words(threshold.duration);
     Breach out{.window_begin = *watched.since, .observed = point.value()};
-    if (threshold.sort == Threshold::Sort::hard) {
-        out.limit = threshold.value;
-        out.cause =
-            fmt::format("{} is {} ({} {}{}; limit {}{})", subject_, shown(out.observed),
-                        word(threshold.side), shown(out.limit), lasted, shown(out.limit), demanded);
-        return out;
-    }
     const double usual = usual_.value_or(0);  // known, or it would not be beyond
     out.limit = relative_limit(threshold, usual);
     const auto off = usual == 0 ? std::string{} : percent(std::abs(out.observed / usual - 1)) + " ";
     out.cause =
         fmt::format("{} is {}, {}{} its usual {}{}; limit {}{}", subject_, shown(out.observed), off,
                     word(threshold.side), shown(usual), lasted, percent(threshold.value), demanded);
+    return out;
+}
+
+Breach ThresholdWatch::described_level(const Watched& watched, const Point& point,
+                                       double level) const {
+    const auto& threshold = watched.threshold;
+    const auto limit = in_words(signal_name_, threshold.value);
+    Breach out{.window_begin = *watched.since, .observed = level, .limit = threshold.value};
+    out.cause =
+        fmt::format("{} is {} ({} {}{}; limit {}{})", subject_, in_words(signal_name_, level),
+                    word(threshold.side), limit, for_words(point.at - *watched.since), limit,
+                    for_words(threshold.duration));
+    return out;
+}
+
+Breach ThresholdWatch::described_ahead(const Watched& watched, const Point& point) const {
+    const auto& threshold = watched.threshold;
+    if (is_beyond(threshold.side, point.value(), threshold.value)) {
+        return described_level(watched, point, point.value());
+    }
+    const auto line = watched.trend->line().value_or(TrendLine::Line{});  // it is beyond: known
+    if (is_beyond(threshold.side, line.level, threshold.value)) {
+        return described_level(watched, point, line.level);
+    }
+    const double days = (threshold.value - line.level) / line.per_day;
+    const auto left = std::min(threshold.within, milliseconds_of_days(days));
+    const auto limit = in_words(signal_name_, threshold.value);
+    const auto known = point.at - *first_;
+    Breach out{.observed = line.level, .limit = threshold.value};
+    out.window_begin = std::min(*watched.since, point.at - std::min(threshold.over, known));
+    out.cause =
+        fmt::format("{} reaches {} in about {}: it is at {} and {} by {}; limit {} within {}{}",
+                    subject_, limit, roughly_in_words(left), in_words(signal_name_, line.level),
+                    line.per_day > 0 ? "grows" : "falls",
+                    pace_in_words(signal_name_, std::abs(line.per_day), left), limit,
+                    in_words(threshold.within), for_words(threshold.duration));
     return out;
 }
 

@@ -7,6 +7,7 @@
 
 #include "model/signal.h"
 #include "model/time.h"
+#include "rules/trend_line.h"
 #include "rules/window_sums.h"
 
 namespace holdfast::rules {
@@ -16,9 +17,10 @@ struct Breach {
     Severity severity = Severity::none;  ///< the worst since it began
     Timestamp since{};                   ///< when it was first said
     Timestamp window_begin{};            ///< of the data that decided
-    double observed = 0;                 ///< in the signal's unit; burn rate: over the long window
-    double limit = 0;                    ///< what that was compared with, in the same unit
-    std::string cause;                   ///< one sentence for people, with the figures that decided
+    /// In the signal's unit. Burn rate: over the long window. Projected: the present level.
+    double observed = 0;
+    double limit = 0;   ///< what that was compared with, in the same unit
+    std::string cause;  ///< one sentence for people, with the figures that decided
 };
 
 /// Watches one signal for the thresholds of one rule. No clock and no baseline: the same points and
@@ -44,6 +46,10 @@ struct Breach {
 /// start. Known when data covers at least the short window's length of the long window, and half of
 /// the short one; where it is not, points are missing data as above. The windows are sums in
 /// buckets (WindowSums): under 5 KiB per burn rate.
+///
+/// Projected: a point beyond the limit is beyond, as of a hard threshold. Else, where the line
+/// through the last `over` (TrendLine; it covers half of that) will be beyond after `within`. Where
+/// there is no line points are missing data as above.
 class ThresholdWatch {
 public:
     /// Usual levels kept that lie ahead of the points; with more it is unknown from the last one
@@ -72,6 +78,7 @@ private:
     struct Watched {
         Threshold threshold;
         std::optional<WindowSums> window, short_window;  ///< of a burn rate
+        std::optional<TrendLine> trend;                  ///< of a projected one
         std::optional<Timestamp> since;                  ///< beyond without interruption since
         std::optional<Timestamp> last;                   ///< newest point beyond
         bool involved = false;                           ///< beyond since the breach began
@@ -87,9 +94,12 @@ private:
     Seen look(Watched& watched, const Point& point, Milliseconds covered) const;
     Seen look_at_level(const Threshold& threshold, double value) const;
     Seen look_at_burn(Watched& watched, const Point& point, Milliseconds covered) const;
+    Seen look_ahead(Watched& watched, const Point& point, Milliseconds covered) const;
     void tell(const Watched& watched, const Point& point);
     Breach described(const Watched& watched, const Point& point) const;
+    Breach described_level(const Watched& watched, const Point& point, double level) const;
     Breach described_burn(const Watched& watched, const Point& point) const;
+    Breach described_ahead(const Watched& watched, const Point& point) const;
     void count_calm(Timestamp at);
 
     std::vector<Watched> watched_;

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "rules/bound_signals.h"
+#include "rules/growth.h"
 #include "rules/judging/reasons.h"
 #include "rules/words.h"
 
@@ -70,11 +71,13 @@ struct UpgradeWatch::Entry {
     CellSeries cells;
     ThresholdWatch thresholds;
     std::optional<std::size_t> place;     ///< in the ensemble
+    std::optional<Growth> growth;         ///< of a trend: what the ensemble is told
     std::optional<Timestamp> last_point;  ///< newest
     bool bound = false;                   ///< to a signal of the deriver
     std::optional<Milliseconds> step;     ///< smallest time between two points
     double last_value = 0;
     std::vector<std::size_t> new_proofs;  ///< cells after which its proof starts anew, rising
+    Timestamp proof_begin{};              ///< what is judged before it proves nothing
 };
 
 UpgradeWatch::~UpgradeWatch() = default;
@@ -98,8 +101,6 @@ UpgradeWatch::UpgradeWatch(const Upgrade& upgrade, const Baseline& baseline,
       deriver_{upgrade.signals},
       jobs_seen_(upgrade.jobs.size(), false) {
     upgrade_.judgements.clear();
-    put_before(history, begin_, upgrade.cycle, baseline.offsets);
-    plan_.begin = history.begin;
     auto made = bind_signals(upgrade.rules, upgrade.signals, upgrade.load, baseline, history);
     entries_.reserve(made.bound.size());
     for (auto& bound : made.bound) {
@@ -110,13 +111,32 @@ UpgradeWatch::UpgradeWatch(const Upgrade& upgrade, const Baseline& baseline,
             CellSeries{known != nullptr ? known->kind : Kind::gauge, begin_, cell_, cells_max});
         e.baseline = known != nullptr ? *known : SignalBaseline{};
         e.place = bound.in_ensemble;
+        e.proof_begin = begin_;
+        if (e.place && known->kind == Kind::trend) {
+            follow_growth(e, made.signals[*e.place], history, *bound.in_baseline);
+        }
     }
+    BaselineHistory learnt{history.begin, history.cell, std::move(made.cells)};
     history = {};
-    if (!made.signals.empty() && !made.cells.front().empty()) {
-        auto model = learn_ensemble(plan_, std::move(made.signals), made.cells, for_each);
+    put_before(learnt, begin_, upgrade.cycle, baseline.offsets);
+    plan_.begin = learnt.begin;
+    if (!made.signals.empty() && !learnt.signals.front().empty()) {
+        auto model = learn_ensemble(plan_, std::move(made.signals), learnt.signals, for_each);
         watch_ = model ? std::make_unique<EnsembleWatch>(std::move(model)) : nullptr;
     }
     judge_cells();
+}
+
+/// The ensemble is told the growth of a trend, which goes on from the levels before the upgrade.
+void UpgradeWatch::follow_growth(Entry& entry, const EnsembleSignal& signal,
+                                 const BaselineHistory& history, std::size_t in_baseline) const {
+    const auto steps = growth_steps(plan_.cycle, cell_);
+    entry.growth.emplace(
+        levels_before(history.signals[in_baseline], history.begin, cell_, begin_, steps), cell_,
+        signal.shrinks ? Direction::down : Direction::up);
+    // Until then it is in part the growth of before the upgrade, which proves nothing.
+    entry.new_proofs.push_back(steps - 1);
+    entry.proof_begin = cell_end(steps - 1);
 }
 
 Timestamp UpgradeWatch::cell_end(std::size_t cell) const {
@@ -164,7 +184,10 @@ void UpgradeWatch::add(Entry& entry, const Point& point, Timestamp received) {
         entry.last_value = point.value();
     }
     if (entry.rule && !entry.rule->thresholds.empty()) {
-        const auto* const season = season_at(entry.baseline, clock_, point.at);
+        // The seasons of a trend are of its growth: no level is usual.
+        const auto* const season = entry.baseline.kind == Kind::trend
+                                       ? nullptr
+                                       : season_at(entry.baseline, clock_, point.at);
         entry.thresholds.usual(point.at,
                                season != nullptr ? std::optional{season->middle} : std::nullopt);
         const auto ended = entry.thresholds.ended_at();
@@ -221,7 +244,8 @@ void UpgradeWatch::take_cell() {
     std::vector<Cell> row;
     for (auto& e : entries_) {
         if (e.place) {
-            row.push_back(e.cells.at(cells_taken_));
+            const auto cell = e.cells.at(cells_taken_);
+            row.push_back(e.growth ? e.growth->take(cell) : cell);
             e.cells.drop_before(cells_taken_ + 1);
         }
     }
@@ -230,6 +254,7 @@ void UpgradeWatch::take_cell() {
         const auto taken = [this](std::size_t cell) { return cell <= cells_taken_; };
         if (std::erase_if(e.new_proofs, taken) > 0) {
             watch_->restart_proof(*e.place);
+            e.proof_begin = cell_end(cells_taken_);
         }
     }
     ++cells_taken_;
@@ -248,12 +273,20 @@ void UpgradeWatch::judge_cells() {
                    .required = e.rule->required,
                    .no_data = e.rule->no_data};
         if (e.place && watch_) {
-            const auto& j = said[*e.place];
+            auto j = said[*e.place];
+            if (j.covered_at) {  // it may still have to begin
+                j.covered_at = std::max(*j.covered_at, e.proof_begin + plan_.cycle);
+            }
             out.judgement = j.judgement;
             out.severity = j.severity;
             out.regressed_since = j.regressed_since;
             out.recovered_at = j.recovered_at;
             out.evidence = evidence_of(watch_->signal(*e.place), j, plan_, watch_->now());
+            if (e.growth && e.growth->level()) {
+                const auto limit = next_limit(e.rule->thresholds, e.signal.name, *e.growth->level(),
+                                              out.evidence.observed);
+                out.evidence.reason += limit.empty() ? limit : "; " + limit;
+            }
         }
         of_cells_.push_back(std::move(out));
     }
@@ -310,9 +343,10 @@ void UpgradeWatch::judge(const Entry& e, Judged& out, Timestamp now) const {
     if (out.judgement == Judgement::no_data) {  // points, but no whole block of them yet
         out.judgement = Judgement::watching;
         out.evidence.observed = e.last_value;
+        const auto begin = std::max(e.proof_begin, out.recovered_at.value_or(e.proof_begin));
         out.evidence.missing =
             fmt::format("{} more of the business cycle",
-                        in_words(std::max(Milliseconds{0}, begin_ + plan_.cycle - now)));
+                        in_words(std::max(Milliseconds{0}, begin + plan_.cycle - now)));
         out.evidence.reason = fmt::format("{}: warming up", subject);
         return;
     }

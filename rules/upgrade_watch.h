@@ -20,7 +20,8 @@ namespace holdfast::rules {
 ///
 /// A cell is judged when the clock is `upgrade.lag` beyond its end; rows that were received later
 /// are too late for it, whenever they are told. Thresholds are judged with every point; those of a
-/// signal that two sources feed ignore points that are told after a newer one.
+/// signal that two sources feed ignore points that are told after a newer one. The cells of a trend
+/// are judged by their growth (Growth), its thresholds by the points themselves.
 class UpgradeWatch {
 public:
     /// Learns: takes about 20 ms a signal. A rule whose signal the baseline does not have is
@@ -41,6 +42,8 @@ public:
 
 private:
     struct Entry;
+    void follow_growth(Entry& entry, const EnsembleSignal& signal, const BaselineHistory& history,
+                       std::size_t in_baseline) const;
     void bind(std::size_t signal);
     void add(Entry& entry, const Point& point, Timestamp received);
     void start_new_proof(Entry& entry, Timestamp received);

@@ -3,6 +3,7 @@
 #include <date/date.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
@@ -72,6 +73,31 @@ std::string in_words(Milliseconds duration) {
         }
     }
     return out.empty() ? "0 s" : out;
+}
+
+std::string roughly_in_words(Milliseconds duration) {
+    using std::chrono::hours;
+    using std::chrono::minutes;
+    const Milliseconds unit = duration > hours{48}    ? hours{24}
+                              : duration > hours{2}   ? hours{1}
+                              : duration > minutes{2} ? Milliseconds{minutes{1}}
+                                                      : std::chrono::seconds{1};
+    return in_words(std::max<Milliseconds>(unit, (duration + unit / 2) / unit * unit));
+}
+
+std::string difference_in_words(std::string_view name, double value) {
+    if (!name.ends_with("_ratio")) {
+        return in_words(name, value);
+    }
+    const double points = 100 * value;
+    return (std::abs(points) >= 100 ? fmt::format("{:.0f}", points)
+                                    : fmt::format("{:.3g}", points)) +
+           " points";
+}
+
+std::string pace_in_words(std::string_view name, double per_day, Milliseconds left) {
+    return left < std::chrono::hours{6} ? difference_in_words(name, per_day / 24) + " an hour"
+                                        : difference_in_words(name, per_day) + " a day";
 }
 
 std::string in_words(Timestamp at) {

@@ -23,6 +23,7 @@ struct EnsembleSignal {
     bool is_load = false;    ///< traffic: judged itself, and may explain the others
     bool is_errors = false;  ///< a first step of a constant is news even when it is small
     bool required = true;    ///< closing needs its proof
+    bool shrinks = false;    ///< a trend: its cells say how fast it shrinks, not how fast it grows
     bool judged = true;      ///< false: it may explain the others, and is no alarm itself
     Allowance tolerated{0.02, 0};
     Allowance margin{0.10, 0};

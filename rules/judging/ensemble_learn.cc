@@ -99,7 +99,8 @@ public:
         }
         const ExpectationLearner rough{rough_cut.grid, m_.rhythm, rough_load};
         return each([&](std::size_t i) {
-            if (m_.is_cost(m_.signals[i])) {
+            // What scatters in growth is what was written in bursts, or deleted: no harm by itself.
+            if (m_.is_cost(m_.signals[i]) && m_.signals[i].signal.kind != Kind::trend) {
                 teach_rough(i, rough);
             }
         });

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <vector>
 
 #include "rules/seasons.h"
@@ -20,19 +21,21 @@ std::string_view unit_name(const EnsembleSignal& signal) {
     return std::string_view{signal.name}.substr(0, signal.name.find('{'));
 }
 
-/// Amounts of one signal for people: shares in points, all else as a share of the usual level.
+/// Amounts of one signal for people: shares in points, all else as a share of the usual level or,
+/// of growth, as an amount.
 class Amounts {
 public:
-    Amounts(std::string_view name, double usual, double effect)
+    enum class Told { as_share, as_amount };
+    Amounts(std::string_view name, double usual, double effect, Told told = Told::as_share)
         : name_{name},
           usual_{std::abs(usual)},
           share_{name.ends_with("_ratio")},
-          relative_{usual_ > 0 && !share_},
+          relative_{usual_ > 0 && !share_ && told == Told::as_share},
           most_{std::max(share_ ? 1 : 10 * usual_, 2 * std::abs(effect))} {}
 
     std::string operator()(double amount) const {
         if (share_) {
-            return fmt::format("{:.3g} points", 100 * amount);
+            return difference_in_words(name_, amount);
         }
         return relative_ ? in_words("_ratio", amount / usual_) : in_words(name_, amount);
     }
@@ -76,23 +79,35 @@ std::string of_level(const EnsembleSignal& signal, const Evidence& e) {
                        shown.allowed(e.margin));
 }
 
+/// `disk_used_bytes grows by 1.5 GiB a day (1.2 GiB to 1.8 GiB) over 7 d, usually by 1 GiB; …`.
+std::string of_growth(const EnsembleSignal& signal, const EnsembleJudged& j) {
+    const auto name = unit_name(signal);
+    const Amounts shown{name, j.usual, j.observed, Amounts::Told::as_amount};
+    const double turn = j.observed < 0 ? -1 : 1;
+    const auto verb = [&](double value) {
+        return (value < 0) == signal.shrinks ? "grows" : "shrinks";
+    };
+    const double off = j.observed - j.effect;  // what the interval is about
+    const auto limits = std::minmax({turn * (off + j.effect_lower), turn * (off + j.effect_upper)});
+    // Far within the interval it is the rounding of a scale.
+    const bool stands = std::abs(j.observed) < 1e-3 * (limits.second - limits.first);
+    const bool turned = j.usual * j.observed < 0;
+    return fmt::format(
+        "{} {} by {} a day ({} to {}) over {}, usually {}by {}; tolerated {}, "
+        "margin {} a day",
+        signal.name, verb(j.observed), shown(stands ? 0 : std::abs(j.observed)),
+        shown.limit(limits.first), shown.limit(limits.second), in_words(j.window.length()),
+        turned ? fmt::format("it {} ", verb(j.usual)) : std::string{}, shown(std::abs(j.usual)),
+        shown(j.tolerated), shown(j.margin));
+}
+
 std::string of_scatter(const EnsembleSignal& signal, const EnsembleJudged& j) {
     const auto share = [](double ratio) { return in_words("_ratio", ratio); };
-    return fmt::format("{} {} than usual, {} ({} to {}) over {}", signal.name,
+    return fmt::format("{}{} {} than usual, {} ({} to {}) over {}",
+                       signal.kind == Kind::trend ? "the growth of " : "", signal.name,
                        j.detector == "tail" ? "has more peaks" : "scatters more",
                        share(j.spoken_ratio), share(j.spoken_lower_ratio),
                        share(j.spoken_upper_ratio), in_words(j.window.length()));
-}
-
-/// Rounded to what a person would say: minutes, hours, days.
-std::string roughly(Milliseconds length) {
-    using std::chrono::hours;
-    using std::chrono::minutes;
-    const Milliseconds unit = length > hours{48}    ? hours{24}
-                              : length > hours{2}   ? hours{1}
-                              : length > minutes{2} ? Milliseconds{minutes{1}}
-                                                    : std::chrono::seconds{1};
-    return in_words(std::max<Milliseconds>(unit, (length + unit / 2) / unit * unit));
 }
 
 std::string lacking(const EnsembleJudged& j, const EnsemblePlan& plan, Timestamp now) {
@@ -101,9 +116,9 @@ std::string lacking(const EnsembleJudged& j, const EnsemblePlan& plan, Timestamp
         parts.emplace_back("more evidence: the effect may be as large as the margin");
     } else if (*j.data_needed > cycles_of_patience * plan.cycle) {
         parts.push_back(fmt::format("about {} more data: the noise is large beside the margin",
-                                    roughly(*j.data_needed)));
+                                    roughly_in_words(*j.data_needed)));
     } else if (j.data_needed > Milliseconds{0}) {
-        parts.push_back(fmt::format("about {} more data", roughly(*j.data_needed)));
+        parts.push_back(fmt::format("about {} more data", roughly_in_words(*j.data_needed)));
     }
     if (j.covered_at) {
         auto more = fmt::format("{} more of the business cycle", in_words(*j.covered_at - now));
@@ -141,11 +156,18 @@ Evidence evidence_of(const EnsembleSignal& signal, const EnsembleJudged& j,
                .effective_blocks = j.effective_blocks,
                .coverage_ratio = j.coverage_ratio,
                .window = j.window};
+    if (signal.shrinks) {  // people think of growth, whichever way is judged
+        e.baseline = -e.baseline;
+        e.observed = -e.observed;
+    }
+    const auto level = [&] {
+        return signal.kind == Kind::trend ? of_growth(signal, j) : of_level(signal, e);
+    };
     switch (j.judgement) {
         case Judgement::regressed:
             e.missing = "the end of the regression";
             e.reason = j.detector == "dispersion" || j.detector == "tail" ? of_scatter(signal, j)
-                                                                          : of_level(signal, e);
+                                                                          : level();
             return e;
         case Judgement::learning:
             e.missing = "a baseline that knows it";
@@ -159,15 +181,40 @@ Evidence evidence_of(const EnsembleSignal& signal, const EnsembleJudged& j,
             e.reason = fmt::format("{}: no data since the upgrade", signal.name);
             return e;
         case Judgement::proven:
-            e.reason = fmt::format("{}; proven to be within the margin over the whole cycle",
-                                   of_level(signal, e));
+            e.reason =
+                fmt::format("{}; proven to be within the margin over the whole cycle", level());
             return e;
         case Judgement::watching:
             break;
     }
     e.missing = lacking(j, plan, now);
-    e.reason = fmt::format("{}; not yet proven: needs {}", of_level(signal, e), e.missing);
+    e.reason = fmt::format("{}; not yet proven: needs {}", level(), e.missing);
     return e;
+}
+
+std::string next_limit(const std::vector<Threshold>& thresholds, std::string_view name,
+                       double level, double per_day) {
+    constexpr double days_max = 3660;
+    const Threshold* next = nullptr;
+    double days = days_max;
+    for (const auto& threshold : thresholds) {
+        const bool is_level =
+            threshold.sort == Threshold::Sort::hard || threshold.sort == Threshold::Sort::projected;
+        const bool above = threshold.side == Threshold::Side::above;
+        const bool there = above ? level > threshold.value : level < threshold.value;
+        const bool towards = above ? per_day > 0 : per_day < 0;
+        const double left = (threshold.value - level) / per_day;
+        if (is_level && !there && towards && left < days) {
+            next = &threshold;
+            days = left;
+        }
+    }
+    if (next == nullptr) {
+        return {};
+    }
+    const Milliseconds left{static_cast<std::int64_t>(days * 86'400'000)};
+    return fmt::format("at this pace {} is reached in {}", in_words(name, next->value),
+                       roughly_in_words(left));
 }
 
 }  // namespace holdfast::rules

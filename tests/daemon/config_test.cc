@@ -162,6 +162,11 @@ rules:
       - {below_usual: 0.25, for: 1m, action: rollback}
       - {burn_rate: 14.4, objective: 99.9%, window: 1h, short_window: 5m}
       - {burn_rate: 6, objective: 99%, window: 6h, action: warn}
+      - {above: 95%, within: 3d, over: 2h, for: 10m, action: warn}
+      - {below: 5%, within: 3d}
+      - {above: 95%, within: 5m}
+      - {above: 95%, within: 366d}
+      - {above: 95%, within: 30s}
 )",
                                      "h.yaml");
     ASSERT_TRUE(config) << config.error().message();
@@ -169,7 +174,7 @@ rules:
     using Sort = Threshold::Sort;
     const auto* const r = rule(*config, "probe_failure_ratio");
     ASSERT_NE(r, nullptr);
-    ASSERT_EQ(r->thresholds.size(), 5);
+    ASSERT_EQ(r->thresholds.size(), 10);
     EXPECT_EQ(r->thresholds[0], (Threshold{Side::below, 0.1, 1min, Severity::warn, Sort::hard}));
     EXPECT_EQ(r->thresholds[1],
               (Threshold{Side::above, 0.5, 10min, Severity::page, Sort::relative}));
@@ -178,6 +183,20 @@ rules:
     EXPECT_EQ(r->thresholds[3], (Threshold{Side::above, 14.4, 0min, Severity::page, Sort::burn_rate,
                                            99.9 / 100, 1h, 5min}));
     EXPECT_EQ(r->thresholds[4].short_window, 30min);  // a twelfth
+    EXPECT_EQ(r->thresholds[5], (Threshold{.value = 0.95,
+                                           .duration = 10min,
+                                           .action = Severity::warn,
+                                           .sort = Sort::projected,
+                                           .within = 72h,
+                                           .over = 2h}));
+    EXPECT_EQ(r->thresholds[6], (Threshold{.side = Side::below,
+                                           .value = 0.05,
+                                           .sort = Sort::projected,
+                                           .within = 72h,
+                                           .over = 6h}));  // a twelfth
+    EXPECT_EQ(r->thresholds[7].over, 1min);                // at least that
+    EXPECT_EQ(r->thresholds[8].over, 7 * 24h);             // at most that
+    EXPECT_EQ(r->thresholds[9].over, 30s);                 // and not above the horizon
 }
 
 TEST(ParseConfig, RefusesThresholdsThatContradictThemselvesOrCanNeverBeReached) {
@@ -205,6 +224,18 @@ TEST(ParseConfig, RefusesThresholdsThatContradictThemselvesOrCanNeverBeReached) 
         {"{burn_rate: 2, objective: 99%, window: 1h, short_window: 0s}", "0s must be above 0"},
         {"{burn_rate: 2, objective: 99%, window: 1h, shrt_window: 5m}",
          "did you mean 'short_window'?"},
+        {"{above_usual: 50%, within: 3d}", "within: goes with 'above' or 'below' alone"},
+        {"{burn_rate: 2, objective: 99%, window: 1h, within: 3d}",
+         "within: goes with 'above' or 'below' alone"},
+        {"{within: 3d}", "a threshold has one of 'above', 'below'"},
+        {"{above: 1, over: 6h}", "over: goes with 'within' alone"},
+        {"{above: 1, within: 100ms}", "within: 100ms is out of range, 1s to 366d"},
+        {"{above: 1, within: 367d}", "within: 367d is out of range, 1s to 366d"},
+        {"{above: 1, within: 3d, over: 73h}", "over: 3d1h must be from 1s to 31d"},
+        {"{above: 1, within: 60d, over: 32d}", "over: 32d must be from 1s to 31d"},
+        {"{above: 1, within: 3d, over: 100ms}", "over: 100ms must be from 1s to 31d"},
+        {"{above: 1, within: 3d, window: 1h}", "window: goes with 'burn_rate' alone"},
+        {"{above: 1, within: soon}", "expected a duration such as 30s, 5m or 7d, got 'soon'"},
         {"{above: 1, action: none}", "must be warn, page or rollback"},
     };
     for (const auto& [yaml, expected] : cases) {
@@ -212,6 +243,9 @@ TEST(ParseConfig, RefusesThresholdsThatContradictThemselvesOrCanNeverBeReached) 
                     HasSubstr(expected))
             << yaml;
     }
+    EXPECT_THAT(problem("signals: [{name: a_bytes, kind: trend, numerator: [{metric: b}]}]\n"
+                        "rules: [{name: a_bytes, thresholds: [{above_usual: 50%}]}]"),
+                HasSubstr("above_usual: a trend has no usual level"));
     for (const auto* signal : {"memory_used_ratio", "network_errors_per_second"}) {
         EXPECT_THAT(problem(std::string{"rules: [{name: "} + signal +
                             ", thresholds: [{burn_rate: 2, objective: 99%, window: 1h}]}]"),

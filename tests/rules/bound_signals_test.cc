@@ -87,6 +87,26 @@ TEST_F(BoundSignalsTest, KeepsARuleWithoutASignalUnlessNobodyWroteIt) {
     EXPECT_FALSE(made.bound[0].in_ensemble);
 }
 
+TEST_F(BoundSignalsTest, JudgesATrendByItsGrowthOrByHowFastItShrinks) {
+    constexpr Milliseconds day = std::chrono::hours{24};
+    baseline.cycle = 7 * day;
+    baseline.signals[0].kind = Kind::trend;
+    baseline.signals[1].kind = Kind::trend;
+    history.cell = day / 2;
+    history.signals[0] = {{1, 1}, {4, 1}, {6, 2}, {7, 1}, {8, 1}};
+    history.signals[1] = history.signals[0];
+    const auto made = bind(
+        {{.name = "a", .signal = "wait", .match = {{"device", "sda"}}},
+         {.name = "b", .signal = "wait", .match = {{"device", "sdb"}}, .worse = Direction::down}});
+    EXPECT_THAT(made.cells[0], ElementsAre(Cell{}, Cell{}, Cell{2, 1}, Cell{3, 1}, Cell{5, 1}));
+    EXPECT_FALSE(made.signals[0].shrinks);
+    EXPECT_EQ(made.signals[0].worse, Direction::up);
+    EXPECT_THAT(made.cells[1], ElementsAre(Cell{}, Cell{}, Cell{-2, 1}, Cell{-3, 1}, Cell{-5, 1}));
+    EXPECT_TRUE(made.signals[1].shrinks);
+    EXPECT_EQ(made.signals[1].worse, Direction::up);
+    EXPECT_EQ(made.signals[1].kind, Kind::trend);
+}
+
 TEST_F(BoundSignalsTest, TakesNothingIntoTheEnsembleWithoutCells) {
     history = {};
     const auto made = bind({{.name = "wait", .signal = "wait"}});

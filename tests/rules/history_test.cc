@@ -166,6 +166,23 @@ TEST(Summarise, GathersTheSameSlotOfEveryCycle) {
     EXPECT_EQ(known->seasons[6].cells, 3);
 }
 
+TEST(Summarise, TellsTheGrowthOfATrendADay) {
+    const SeasonClock clock{48h, {}};
+    Cells cells;
+    for (int hour = 0; hour < 96; ++hour) {  // twelve more in the first day, then three a day
+        cells.push_back({hour < 24 ? hour / 2.0 : 12 + (hour - 24) / 8.0, 1});
+    }
+    const auto known = summarise(signal, Kind::trend, cells, start, 1h, clock);
+    ASSERT_TRUE(known);
+    EXPECT_EQ(known->kind, Kind::trend);
+    EXPECT_EQ(known->cells, 72);
+    EXPECT_DOUBLE_EQ(known->maximum, 12);
+    EXPECT_DOUBLE_EQ(known->typical, 3);
+    EXPECT_DOUBLE_EQ(known->minimum, 3);
+    cells.resize(24);
+    EXPECT_FALSE(summarise(signal, Kind::trend, cells, start, 1h, clock));
+}
+
 TEST(Summarise, LeavesOutCellsWithoutDataAndMarksSlotsThatWereNeverSeen) {
     const SeasonClock clock{24h, {}};
     Cells cells(24, {5, 1});

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <functional>
 #include <limits>
 
 namespace holdfast::rules {
@@ -199,7 +201,10 @@ TEST(ThresholdWatch, DoesNotWatchAThresholdWithoutAnAction) {
 
 TEST(ThresholdWatch, SaysTheSameForTheSamePoints) {
     const auto run = [] {
-        auto w = watch({above(0.9, 1min), above_usual(0.5, 2min), burn_rate()});
+        auto w = watch({above(0.9, 1min),
+                        above_usual(0.5, 2min),
+                        burn_rate(),
+                        {.value = 3, .sort = Sort::projected, .within = 1h, .over = 30min}});
         std::string said;
         for (int i = 0; i < 2'000; ++i) {
             if (i % 60 == 0) {
@@ -410,6 +415,176 @@ TEST(BurnRate, NeedsDataAgainAfterAGap) {
     EXPECT_TRUE(w.breach());
     feed_events(w, 5h + 9min, 5h + 11min, 0);
     EXPECT_FALSE(w.breach());
+}
+
+// ---- levels that are going to be reached
+
+/// Above 95 % within three days, at the pace of six hours.
+Threshold reaches_95(Milliseconds duration = 0s) {
+    return {
+        .value = 0.95, .duration = duration, .sort = Sort::projected, .within = 72h, .over = 6h};
+}
+using Curve = std::function<double(double hours)>;
+
+/// A point a minute of `curve`, from `from` on, up to before `to`.
+void feed_curve(ThresholdWatch& w, Milliseconds from, Milliseconds to, const Curve& curve,
+                double unit = 1) {
+    for (auto at = from; at < to; at += 1min) {
+        w.add({start + at, unit * curve(static_cast<double>(at.count()) / 3.6e6), 1});
+    }
+}
+Curve grows(double from, double per_day) {
+    return [=](double hours) { return from + per_day * hours / 24; };
+}
+/// Between -1 and 1, the same for the same hour.
+double noise(double hours) {
+    const auto minute = static_cast<std::uint64_t>(std::lround(hours * 60));
+    return static_cast<double>(minute * 2'654'435'761U % 20'011) / 10'005.0 - 1;
+}
+
+TEST(ProjectedThreshold, FiresWhenTheLimitIsReachedWithinTheHorizonAtThePresentPace) {
+    auto w = watch({reaches_95(10min)}, "shop_used_ratio");
+    feed_curve(w, 0h, 12h + 9min, grows(0.6001, 0.1));  // 65 % at 11:58:34
+    EXPECT_FALSE(w.breach());
+    feed_curve(w, 12h + 9min, 12h + 10min, grows(0.6001, 0.1));
+    ASSERT_TRUE(w.breach());
+    EXPECT_EQ(w.breach()->severity, Severity::page);
+    EXPECT_EQ(w.breach()->since, start + 12h + 9min);
+    EXPECT_EQ(w.breach()->window_begin, start + 6h + 9min);
+    EXPECT_NEAR(w.breach()->observed, 0.6507, 0.0001);
+    EXPECT_DOUBLE_EQ(w.breach()->limit, 0.95);
+    EXPECT_EQ(w.breach()->cause,
+              R"(shop_used_ratio{app="shop"} reaches 95.0 % in about 3 d: it is at 65.1 % and )"
+              "grows by 10 points a day; limit 95.0 % within 3 d for 10 min");
+    feed_curve(w, 12h + 10min, 82h, grows(0.6001, 0.1));
+    EXPECT_EQ(w.breach()->since, start + 12h + 9min);
+    EXPECT_THAT(w.breach()->cause,
+                HasSubstr("reaches 95.0 % in about 2 h: it is at 94.2 % and grows by 0.417 points "
+                          "an hour; limit"));
+}
+
+TEST(ProjectedThreshold, SaysNothingBeforePointsCoverHalfOfItsWindow) {
+    auto w = watch({reaches_95()});
+    feed_curve(w, 0h, 3h, grows(0.9, 0.1));
+    EXPECT_FALSE(w.breach());
+    feed_curve(w, 3h, 3h + 1min, grows(0.9, 0.1));
+    EXPECT_TRUE(w.breach());
+}
+
+TEST(ProjectedThreshold, IsAHardOneForWhatIsBeyondAlready) {
+    auto w = watch({reaches_95(2min), above(0.95, 2min, Severity::warn)});
+    feed_curve(w, 0h, 2min, grows(0.96, 0));
+    EXPECT_FALSE(w.breach());
+    feed_curve(w, 2min, 3min, grows(0.96, 0));
+    ASSERT_TRUE(w.breach());  // the pace is not known
+    EXPECT_EQ(w.breach()->severity, Severity::page);
+    EXPECT_THAT(w.breach()->cause, HasSubstr("is 96.0 % (above 95.0 % for 2 min; limit 95.0 %"));
+    auto falling = watch({reaches_95()});  // it will not be beyond for long
+    feed_curve(falling, 0h, 9h, grows(1.2, -0.5));
+    EXPECT_TRUE(falling.breach());
+    feed_curve(falling, 9h, 12h + 2min, grows(1.2, -0.5));  // 95 % at 12:00
+    EXPECT_TRUE(falling.breach());
+    feed_curve(falling, 12h + 2min, 12h + 3min, grows(1.2, -0.5));
+    EXPECT_FALSE(falling.breach());
+}
+
+TEST(ProjectedThreshold, CallsALevelBeyondByItsLineWhateverTheNewestPointIs) {
+    auto w = watch({reaches_95()});
+    feed_curve(w, 0h, 5h, grows(0.96, 0.1));
+    w.add({start + 5h, 0.5, 1});
+    ASSERT_TRUE(w.breach());
+    EXPECT_THAT(w.breach()->cause, HasSubstr("is 98.1 % (above 95.0 %"));
+}
+
+TEST(ProjectedThreshold, TakesNeitherNoiseNorLoneWildValuesForGrowth) {
+    auto w = watch({reaches_95()});
+    feed_curve(w, 0h, 72h, [](double hours) {
+        const bool wild = std::lround(hours * 60) % 50 == 49;
+        return 0.88 + (wild ? 0.06 : 0.01 * noise(hours));
+    });
+    EXPECT_FALSE(w.breach());
+}
+
+TEST(ProjectedThreshold, TakesTheTeethOfALogThatIsRotatedForNoGrowth) {
+    const auto teeth = [](double hours) { return 0.6 + 0.02 * (hours - std::floor(hours)); };
+    auto w = watch({reaches_95()});
+    feed_curve(w, 0h, 72h, teeth);
+    EXPECT_FALSE(w.breach());
+    // A tooth as such would reach it within a day; and beside them growth is seen as without.
+    feed_curve(w, 72h, 96h, [&](double hours) { return teeth(hours) + 0.2 * (hours - 72) / 24; });
+    EXPECT_TRUE(w.breach());
+}
+
+TEST(ProjectedThreshold, IsTheSameInEveryUnit) {
+    for (const double unit : {1e-9, 1.0, 1e9}) {
+        auto threshold = reaches_95(10min);
+        threshold.value *= unit;
+        auto w = watch({threshold}, "shop_things");
+        const auto curve = [](double hours) { return 0.6 + hours / 240 + 0.003 * noise(hours); };
+        std::optional<Timestamp> fired;
+        for (auto at = 0min; at < 24h && !fired; at += 1min) {
+            feed_curve(w, at, at + 1min, curve, unit);
+            fired = w.breach() ? std::optional{w.breach()->since} : std::nullopt;
+        }
+        ASSERT_TRUE(fired) << unit;
+        EXPECT_EQ(*fired, start + 12h + 20min) << unit;
+    }
+}
+
+TEST(ProjectedThreshold, KnowsBothSides) {
+    constexpr double gib = 1024.0 * 1024 * 1024;
+    auto w = watch({{.side = Side::below,
+                     .value = 10 * gib,
+                     .sort = Sort::projected,
+                     .within = 48h,
+                     .over = 6h}},
+                   "shop_free_bytes");
+    feed_curve(w, 0h, 24h + 1min, grows(40 * gib, -10 * gib));  // 30 GiB at 24:00
+    EXPECT_FALSE(w.breach());
+    feed_curve(w, 24h + 1min, 24h + 4min, grows(40 * gib, -10 * gib));
+    ASSERT_TRUE(w.breach());
+    EXPECT_EQ(w.breach()->cause,
+              R"(shop_free_bytes{app="shop"} reaches 10.0 GiB in about 2 d: it is at 30.0 GiB and )"
+              "falls by 10.0 GiB a day; limit 10.0 GiB within 2 d");
+    auto growing = watch(
+        {{.side = Side::below, .value = 10, .sort = Sort::projected, .within = 48h, .over = 6h}});
+    feed_curve(growing, 0h, 24h, grows(11, 10));
+    EXPECT_FALSE(growing.breach());
+}
+
+TEST(ProjectedThreshold, EndsWhenItHasStoppedGrowing) {
+    auto w = watch({reaches_95()});
+    feed_curve(w, 0h, 12h, grows(0.7, 0.2));
+    ASSERT_TRUE(w.breach());
+    feed_curve(w, 12h, 13h, grows(0.8, 0));
+    EXPECT_TRUE(w.breach());
+    feed_curve(w, 13h, 18h, grows(0.8, 0));
+    EXPECT_FALSE(w.breach());
+}
+
+TEST(ProjectedThreshold, IsInterruptedByAGapLikeTheOthers) {
+    for (const auto& [gap, fires] : {std::pair{10min, true}, std::pair{11min, false}}) {
+        auto w = watch({reaches_95(30min)});
+        feed_curve(w, 0h, 3h + 20min, grows(0.9, 0.1));  // beyond since 3:00
+        feed_curve(w, 3h + 19min + gap, 3h + 35min, grows(0.9, 0.1));
+        EXPECT_EQ(w.breach().has_value(), fires) << gap.count();
+    }
+}
+
+TEST(ProjectedThreshold, NeitherEndsNorFiresWhileThePaceIsUnknown) {
+    auto w = watch({reaches_95()});
+    feed_curve(w, 0h, 12h, grows(0.7, 0.2));
+    ASSERT_TRUE(w.breach());
+    feed_curve(w, 24h, 27h, grows(0.8, 0));  // nothing grows any more, as far as can be told
+    EXPECT_TRUE(w.breach());
+    feed_curve(w, 27h, 27h + 3min, grows(0.8, 0));
+    EXPECT_FALSE(w.breach());
+    auto other = watch({reaches_95()});
+    feed_curve(other, 0h, 3h, grows(0.5, 0));
+    feed_curve(other, 24h, 27h, grows(0, 0.8));
+    EXPECT_FALSE(other.breach());
+    feed_curve(other, 27h, 27h + 1min, grows(0, 0.8));
+    EXPECT_TRUE(other.breach());
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ namespace holdfast::rules {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -59,8 +60,12 @@ struct Simulated {
     bool in_baseline = true;
 };
 
+bool is_level(Kind kind) {
+    return kind == Kind::gauge || kind == Kind::trend;
+}
+
 SignalDefinition definition_of(const Simulated& s) {
-    const auto use = s.kind == Kind::gauge ? Term::Use::value : Term::Use::increase;
+    const auto use = is_level(s.kind) ? Term::Use::value : Term::Use::increase;
     SignalDefinition out{.name = s.name, .kind = s.kind};
     out.numerator = {{{"holdfast_" + s.name, {}}, use, 1}};
     if (s.kind == Kind::ratio || s.kind == Kind::latency) {
@@ -210,7 +215,7 @@ private:
         std::vector<std::shared_ptr<const Series>> values;
         std::vector<std::shared_ptr<const Series>> events;
         for (const auto* s : members) {
-            const auto type = s->kind == Kind::gauge ? SeriesType::gauge : SeriesType::counter;
+            const auto type = is_level(s->kind) ? SeriesType::gauge : SeriesType::counter;
             values.push_back(
                 std::make_shared<const Series>(Series{"holdfast_" + s->name, s->labels, type}));
             events.push_back(std::make_shared<const Series>(
@@ -231,7 +236,7 @@ private:
                 counted[i] += weight * value;
                 counted_events[i] += weight;
                 row.reading.samples.push_back(
-                    {values[i], at, s.kind == Kind::gauge ? value : counted[i]});
+                    {values[i], at, is_level(s.kind) ? value : counted[i]});
                 if (is_by_events(s)) {
                     row.reading.samples.push_back({events[i], at, counted_events[i]});
                 }
@@ -1167,6 +1172,173 @@ TEST(UpgradeWatch, LearnsNothingFromAHistoryOfNoLength) {
     UpgradeWatch watch{target.upgrade(), target.baseline(), {target.begin, 1s, {{}}}};
     tell(watch, target.rows(70s));
     EXPECT_EQ(watch.judged(target.begin + 70s).at(0).judgement, Judgement::learning);
+}
+
+TEST(UpgradeWatch, SaysWhatAWholeCycleLacksBeforeItsFirstBlock) {
+    auto target = Target::of_days();
+    target.add({"queue_length"});
+    target.rules[0].thresholds = {{.side = Side::above, .value = 20}};
+    target.signals[0].level =
+        times(about(10), 3, friday_at_ten + 2h, friday_at_ten + 2h + 5min);  // a breach of a point
+    Player player{target, 3h};
+    EXPECT_EQ(player.until(1s)[0].evidence.missing, "23 h 59 min more of the business cycle");
+    // After a regression the proof starts anew, and so does the cycle.
+    std::string last;
+    player.until(3h, [&](Timestamp, const auto& said) {
+        if (said[0].evidence.reason == "queue_length: warming up") {
+            last = said[0].evidence.missing;
+        }
+    });
+    EXPECT_EQ(last, "1 d more of the business cycle");
+}
+
+// --- what grows on purpose ---------------------------------------------------------------------
+
+constexpr double gib = 1024.0 * 1024 * 1024;
+
+/// Bytes of a disk that is written to by day more than by night, unevenly, and by a batch at two:
+/// `per_day` in the mean, times `factor` from `from` on.
+Level disk(double per_day, double factor = 1, Timestamp from = friday_at_ten) {
+    constexpr auto step = 5min;
+    const auto first = friday_at_ten - 60 * 24h;
+    auto written = std::make_shared<std::vector<double>>();
+    double total = 500 * gib;
+    for (auto at = first; at < friday_at_ten + 30 * 24h; at += step) {
+        const auto minute = at.time_since_epoch() % (24h) / 1min;
+        const bool by_day = minute >= 8 * 60 && minute < 20 * 60;
+        double share = (by_day ? 1.1 : 0.3) * (1 + 0.8 * wobble(at, 5)) / 288;
+        share += minute == 120 ? 0.3 : 0;
+        total += per_day * share * (at >= from ? factor : 1);
+        written->push_back(total);
+    }
+    return [=](Timestamp at) { return written->at(static_cast<std::size_t>((at - first) / step)); };
+}
+/// A target whose disk is to grow by at most 5 % more, and by 25 % more never.
+Target target_with(Level level, Kind kind = Kind::trend, int cycles = 14) {
+    auto target = Target::of_days();
+    target.cycles = cycles;
+    target.add({.name = "disk_used_bytes", .level = std::move(level), .kind = kind});
+    target.rules[0].tolerated = {0.05, 0};
+    target.rules[0].margin = {0.25, 0};
+    return target;
+}
+
+TEST(TrendWatch, ProvesADiskThatGrowsAsBeforeAndNeverPagesIt) {
+    for (const auto cycle : {24h, 7 * 24h}) {
+        auto target = target_with(disk(20 * gib), Kind::trend, cycle == 24h ? 14 : 4);
+        target.cycle = cycle;
+        std::optional<Milliseconds> proven;
+        Player player{target, 10 * 24h};
+        const auto& last = player.until(10 * 24h, [&](auto now, const auto& said) {
+            EXPECT_EQ(said[0].severity, Severity::none) << said[0].evidence.reason;
+            if (!proven && said[0].judgement == Judgement::proven) {
+                proven = now - friday_at_ten;
+            }
+        });
+        // A day's growth is that of after the upgrade from a day on; then the cycle has to pass.
+        EXPECT_EQ(proven, 24h + cycle);
+        EXPECT_THAT(last[0].evidence.reason,
+                    HasSubstr("disk_used_bytes grows by 20.1 GiB a day (1"));
+        EXPECT_NEAR(last[0].evidence.baseline, 20 * gib, 0.5 * gib);
+    }
+}
+
+TEST(TrendWatch, IsNoWatchOfALevel) {
+    // What grows as before is never where it was: as a gauge it cannot be proven.
+    Player player{target_with(disk(20 * gib), Kind::gauge), 10 * 24h};
+    player.until(10 * 24h, [&](Timestamp, const auto& said) {
+        EXPECT_NE(said[0].judgement, Judgement::proven) << said[0].evidence.reason;
+    });
+}
+
+TEST(TrendWatch, PagesADiskThatGrowsThreeTimesAsFastWithinTwoHours) {
+    auto target = target_with(disk(20 * gib, 3));
+    target.rules[0].thresholds = {{.side = Side::above, .value = 4000 * gib},
+                                  {.side = Side::above, .value = 2000 * gib}};
+    Player player{target, 24h};
+    EXPECT_EQ(player.first_regression(24h), 75min);
+    EXPECT_THAT(of_rule(player.until(24h), "disk_used_bytes_rule").evidence.reason,
+                AllOf(HasSubstr("disk_used_bytes grows by "), HasSubstr("usually by 19.9 GiB"),
+                      HasSubstr("; at this pace 1.95 TiB is reached in 7 d")));
+}
+
+TEST(TrendWatch, LetsADiskStopGrowing) {
+    Player player{target_with(disk(20 * gib, 0)), 5 * 24h};
+    EXPECT_EQ(player.first_regression(5 * 24h, Severity::warn), std::nullopt);
+    EXPECT_THAT(player.until(5 * 24h)[0].evidence.reason,
+                HasSubstr("disk_used_bytes grows by 0 B a day (-"));
+}
+
+TEST(TrendWatch, ProvesNothingByGrowthThatIsInPartThatOfBeforeTheUpgrade) {
+    // The mean over the first day is 60 % more, well within the margin; in truth it is 120 %.
+    auto target = target_with(disk(20 * gib, 2.2));
+    target.rules[0].tolerated = {0.9, 0};
+    target.rules[0].margin = {1, 0};
+    target.change = [](Upgrade& upgrade) {  // no alarm says it first
+        upgrade.levels = {.warn = 1e-40, .page = 1e-40, .rollback = 1e-40};
+    };
+    Player{target, 36h}.until(36h, [&](Timestamp, const auto& said) {
+        EXPECT_NE(said[0].judgement, Judgement::proven) << said[0].evidence.reason;
+    });
+}
+
+TEST(TrendWatch, PagesFreeSpaceThatShrinksThreeTimesAsFast) {
+    const auto used = disk(20 * gib, 3);
+    auto target = target_with([=](Timestamp at) { return 4000 * gib - used(at); });
+    target.rules[0].worse = Direction::down;
+    Player player{target, 24h};
+    EXPECT_LE(player.first_regression(24h), 2h);
+    EXPECT_THAT(player.until(24h)[0].evidence.reason, HasSubstr("disk_used_bytes shrinks by "));
+    EXPECT_LT(player.until(24h)[0].evidence.observed, -20 * gib);
+    EXPECT_GT(player.until(24h)[0].evidence.effect, 10 * gib);
+    const auto filled = disk(20 * gib, -3);  // space becomes free
+    target.signals[0].level = [=](Timestamp at) { return 4000 * gib - filled(at); };
+    Player other{target, 48h};
+    other.until(48h, [](Timestamp, const auto& said) {
+        EXPECT_EQ(said[0].severity, Severity::none) << said[0].evidence.reason;
+    });
+}
+
+TEST(TrendWatch, SeesGrowthBesideWhatWasOnceDeleted) {
+    const auto grown = disk(20 * gib, 3);
+    auto target = target_with(
+        [=](Timestamp at) { return grown(at) + (at < friday_at_ten - 4 * 24h ? 900 * gib : 0); });
+    const auto fired = Player(target, 24h).first_regression(24h);
+    EXPECT_LE(fired.value_or(99h), 6h);
+}
+
+TEST(TrendWatch, KnowsNoGrowthForADayAfterABaselineOfLongAgo) {
+    auto target = target_with(disk(20 * gib));
+    target.gap = 10 * 24h;  // it goes on to grow, ten days' worth
+    Player player{target, 5 * 24h};
+    EXPECT_EQ(player.until(23h)[0].judgement, Judgement::watching);
+    EXPECT_THAT(player.until(23h)[0].evidence.reason, HasSubstr("warming up"));
+    std::optional<Milliseconds> proven;
+    player.until(5 * 24h, [&](Timestamp now, const auto& said) {
+        EXPECT_EQ(said[0].severity, Severity::none) << said[0].evidence.reason;
+        if (!proven && said[0].judgement == Judgement::proven) {
+            proven = now - friday_at_ten;
+        }
+    });
+    EXPECT_EQ(proven, 48h);
+}
+
+TEST(TrendWatch, SaysFromTheStartWhenACycleOfGrowthWillHavePassed) {
+    Player player{target_with(disk(20 * gib)), 24h};
+    EXPECT_THAT(player.until(6h)[0].evidence.missing, HasSubstr("1 d 18 h more of the business"));
+    EXPECT_THAT(player.until(24h)[0].evidence.missing, HasSubstr("1 d more of the business"));
+}
+
+TEST(TrendWatch, HoldsItsThresholdsAgainstTheLevelItself) {
+    auto target = target_with(disk(20 * gib));
+    target.rules[0].thresholds = {
+        {.side = Side::above, .value = 100 * gib, .action = Severity::warn},
+        // What is usual of a trend is a growth, and no level.
+        {.side = Side::above, .value = 0.5, .action = Severity::rollback, .sort = Sort::relative}};
+    Player player{target, 1h};
+    const auto& said = player.until(1h)[0];
+    EXPECT_EQ(said.severity, Severity::warn);
+    EXPECT_GT(said.evidence.observed, 500 * gib);
 }
 
 }  // namespace

@@ -27,6 +27,23 @@ TEST(InWords, SaysDurationsByTheirTwoLargestUnits) {
     EXPECT_EQ(in_words(Milliseconds{0}), "0 s");
 }
 
+TEST(InWords, EstimatesDurationsInOneUnit) {
+    EXPECT_EQ(roughly_in_words(Milliseconds{9h + 20min}), "9 h");
+    EXPECT_EQ(roughly_in_words(Milliseconds{12 * 24h + 13h}), "13 d");
+    EXPECT_EQ(roughly_in_words(Milliseconds{90min + 40s}), "1 h 31 min");
+    EXPECT_EQ(roughly_in_words(Milliseconds{12s + 400ms}), "12 s");
+    EXPECT_EQ(roughly_in_words(Milliseconds{0}), "1 s");
+}
+
+TEST(InWords, TellsDifferencesOfSharesInPointsAndAPaceByTheDayOrHour) {
+    EXPECT_EQ(difference_in_words("filesystem_used_ratio", 0.13), "13 points");
+    EXPECT_EQ(difference_in_words("filesystem_used_ratio", -14.4), "-1440 points");
+    EXPECT_EQ(difference_in_words("swap_used_bytes", 1536), "1.5 KiB");
+    EXPECT_EQ(pace_in_words("filesystem_used_ratio", 0.12), "12 points a day");
+    EXPECT_EQ(pace_in_words("swap_used_bytes", 24 * 1024, 6h), "24.0 KiB a day");
+    EXPECT_EQ(pace_in_words("swap_used_bytes", 24 * 1024, 6h - 1s), "1 KiB an hour");
+}
+
 TEST(InWords, WritesTimesInUtc) {
     EXPECT_EQ(in_words(Timestamp{1'795'513'425'000ms}), "2026-11-24T09:43:45Z");
     EXPECT_EQ(in_words(Timestamp{1'795'513'425'500ms}), "2026-11-24T09:43:45.500Z");

@@ -32,20 +32,23 @@ Upgrade full_upgrade() {
               .timezone = "Europe/Berlin",
               .warmup = 15min,
               .baseline_id = "b3"};
-    u.rules = {{.name = "latency",
-                .signal = "x_seconds",
-                .match = {{"device", "sda"}},
-                .worse = Direction::both,
-                .tolerated = {0.02, 1.0 / 3},
-                .margin = {0.1, 1e-300},
-                .thresholds = {{Threshold::Side::below, 0.1, 5min, Severity::rollback},
-                               {.value = 14.4,
-                                .sort = Threshold::Sort::burn_rate,
-                                .objective = 0.999,
-                                .window = 1h,
-                                .short_window = 5min}},
-                .required = true,
-                .no_data = NoData::ignore}};
+    u.rules = {
+        {.name = "latency",
+         .signal = "x_seconds",
+         .match = {{"device", "sda"}},
+         .worse = Direction::both,
+         .tolerated = {0.02, 1.0 / 3},
+         .margin = {0.1, 1e-300},
+         .thresholds =
+             {{Threshold::Side::below, 0.1, 5min, Severity::rollback},
+              {.value = 14.4,
+               .sort = Threshold::Sort::burn_rate,
+               .objective = 0.999,
+               .window = 1h,
+               .short_window = 5min},
+              {.value = 0.95, .sort = Threshold::Sort::projected, .within = 72h, .over = 6h}},
+         .required = true,
+         .no_data = NoData::ignore}};
     u.signals = {{.name = "x_seconds",
                   .kind = Kind::latency,
                   .numerator = {{{"a_total", {{"m", "1"}}}, Term::Use::increase, -1}},
@@ -90,10 +93,12 @@ TEST(RecordJson, TakesAbsentFieldsAsDefaultsAndIgnoresUnknownOnes) {
 TEST(RecordJson, TakesThresholdsOfBeforeThereWereSortsForHardOnes) {
     const auto older = decode_record<Upgrade>(
         "\x01{\"rules\":[{\"name\":\"a\",\"thresholds\":[{\"side\":\"below\",\"value\":\"0.5\","
-        "\"duration\":1000,\"action\":\"warn\"}]}]}");
+        "\"duration\":1000,\"action\":\"warn\"},{\"sort\":\"burn_rate\",\"window\":1000}]}]}");
     ASSERT_TRUE(older) << older.error().message();
     EXPECT_EQ(older->rules.at(0).thresholds.at(0),
               (Threshold{Threshold::Side::below, 0.5, 1s, Severity::warn, Threshold::Sort::hard}));
+    EXPECT_EQ(older->rules.at(0).thresholds.at(1),  // of before they looked ahead
+              (Threshold{.sort = Threshold::Sort::burn_rate, .window = 1s}));
 }
 
 TEST(RecordJson, NamesTheFieldThatIsNotOfItsType) {

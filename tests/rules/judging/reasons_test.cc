@@ -52,6 +52,70 @@ Evidence told(const EnsembleJudged& j, const EnsembleSignal& of = signal("p95_la
     return evidence_of(of, j, plan, now);
 }
 
+// --- trends --------------------------------------------------------------------------------------
+
+constexpr double gib = 1024.0 * 1024 * 1024;
+
+EnsembleSignal disk(Direction worse = Direction::up) {
+    return {.name = R"(disk_used_bytes{device="sda"})",
+            .kind = Kind::trend,
+            .worse = Direction::up,
+            .shrinks = worse == Direction::down};
+}
+
+TEST(Reasons, TellHowFastATrendGrowsAndHowFastItUsuallyDoes) {
+    const auto e = told(regressed(gib, 0.5), disk());
+    EXPECT_EQ(e.reason,
+              R"(disk_used_bytes{device="sda"} grows by 1.5 GiB a day (1.45 GiB to 1.55 GiB) over )"
+              "25 min, usually by 1 GiB; tolerated 20.5 MiB, margin 102 MiB a day");
+    EXPECT_EQ(e.observed, 1.5 * gib);
+    EXPECT_EQ(e.effect, 0.5 * gib);
+    auto share = disk();
+    share.name = "disk_used_ratio";
+    EXPECT_THAT(told(regressed(0.12, 0.5), share).reason,
+                HasSubstr("grows by 18 points a day (17.4 points to 18.6 points) over 25 min, "
+                          "usually by 12 points; tolerated 0.24 points, margin 1.2 points a day"));
+}
+
+TEST(Reasons, TellThatATrendShrinks) {
+    const auto e = told(regressed(gib, 0.5), disk(Direction::down));
+    EXPECT_THAT(e.reason, HasSubstr("shrinks by 1.5 GiB a day (1.45 GiB to 1.55 GiB) over 25 min, "
+                                    "usually by 1 GiB"));
+    EXPECT_EQ(e.baseline, -gib);
+    EXPECT_EQ(e.observed, -1.5 * gib);
+    EXPECT_EQ(e.effect, 0.5 * gib);
+    EXPECT_THAT(told(moved(Judgement::watching, gib, -3), disk()).reason,
+                HasSubstr("shrinks by 2 GiB a day (1.95 GiB to 2.05 GiB) over 25 min, usually it "
+                          "grows by 1 GiB"));
+}
+
+TEST(Reasons, TellThatTheGrowthOfATrendScatters) {
+    auto j = regressed(gib, 0.5);
+    j.detector = "dispersion";
+    EXPECT_THAT(told(j, disk()).reason,
+                StartsWith(R"(the growth of disk_used_bytes{device="sda"} scatters more)"));
+}
+
+TEST(NextLimit, IsTheFirstThatIsReachedAtThisPace) {
+    using Sort = Threshold::Sort;
+    using Side = Threshold::Side;
+    const std::vector<Threshold> limits{{Side::below, 0.5},
+                                        {Side::above, 0.95},
+                                        {.value = 0.9, .sort = Sort::projected},
+                                        {.value = 0.7, .sort = Sort::relative},
+                                        {.value = 0.71, .sort = Sort::burn_rate}};
+    const auto next = [&](double level, double per_day) {
+        return next_limit(limits, "disk_used_ratio", level, per_day);
+    };
+    EXPECT_EQ(next(0.6, 0.1), "at this pace 90.0 % is reached in 3 d");
+    EXPECT_EQ(next(0.92, 0.72), "at this pace 95.0 % is reached in 1 h");
+    EXPECT_EQ(next(0.6, -0.01), "at this pace 50.0 % is reached in 10 d");
+    EXPECT_EQ(next(0.96, 0.1), "");
+    EXPECT_EQ(next(0.6, 0), "");
+    EXPECT_EQ(next(0.6, 0.00001), "");  // in eighty years
+    EXPECT_EQ(next(0.6, not_known), "");
+}
+
 // --- regressions -------------------------------------------------------------------------------
 
 TEST(Reasons, TellHowFarAboveItsUsualLevelASignalIs) {
