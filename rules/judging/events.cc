@@ -22,7 +22,7 @@ constexpr double still_share = 0.5;
 constexpr std::size_t hours = 24;
 constexpr std::size_t restarts_kept = 24;
 constexpr double trust_prior_days = 4;
-constexpr double few_an_hour = 60;
+constexpr double few_an_hour = 20;
 constexpr double z_95 = 1.96;
 
 std::size_t hour_of(const Rhythm& rhythm, Timestamp at) {

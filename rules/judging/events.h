@@ -21,7 +21,7 @@ public:
     EventsModel(const Cells& history, const Grid& grid, const Rhythm& rhythm,
                 std::size_t watch_cells, const Allowance& tolerated, const Allowance& margin);
 
-    /// Whether they are few: less than one a minute of a day. More are a level, whose noise is
+    /// Whether they are few: less than 20 an hour. More are a level, whose noise is
     /// known from windows of every length.
     bool are_few() const { return few_; }
     /// Expected bad events of a cell with so many events in all, `tolerated` included.
