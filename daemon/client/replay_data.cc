@@ -645,6 +645,7 @@ Result<std::vector<RuledMetric>> metrics_wanted(const Recording& baseline, const
         }
     }
     std::vector<RuledMetric> out;
+    out.reserve(metrics.size());
     for (const auto& metric : metrics) {
         out.push_back({metric.name, std::nullopt, ensemble_signal(metric)});
     }

@@ -14,7 +14,6 @@
 namespace holdfast::client {
 namespace {
 
-using rules::EnsembleAlert;
 using rules::EnsembleJudged;
 using rules::EnsembleSignal;
 
